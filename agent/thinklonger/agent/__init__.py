@@ -1,0 +1,1 @@
+"""The agent: from an issue and a repository to ranked faults and proved patches; no editor, no training inside."""

@@ -1,0 +1,72 @@
+"""The settings that every front door shares: plain frozen data, every field defaulted and documented here once."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from thinklonger.agent.types import Limits
+
+
+class SandboxChoice(StrEnum):
+    """Which sandbox runs the repository's code; `none` runs it unprotected and must be asked for by name."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    BUBBLEWRAP = "bubblewrap"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSettings:
+    """`kind`: which sandbox. `limits`: what one command may use."""
+
+    kind: SandboxChoice = SandboxChoice.AUTO
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """How much to search.
+
+    `budget`: rollouts, or None for 'auto' (widen while it pays). `seconds`: stop proposing after this long.
+    `workers`: sandboxes at once; 0 means one for each core that this process may use. `candidates`: patches a
+    rollout may try with the built-in solver.
+    """
+
+    budget: int | None = None
+    seconds: float = 50.0
+    workers: int = 0
+    candidates: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class RegressionSettings:
+    """Which other tests must not get worse: chosen under `seconds` of estimated running time; `whole` runs them all."""
+
+    seconds: float = 60.0
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LocalizeSettings:
+    """`top`: how many locations to report. `execute`: run the failing test for its traceback and coverage."""
+
+    top: int = 10
+    execute: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. `engine`: 'builtin' or a model server's URL. `model`: its name there. `language`: of messages.
+
+    `state_directory`, `cache_directory`: where run records and indexes live; empty means the platform's own places.
+    """
+
+    engine: str = "builtin"
+    model: str = ""
+    language: str = "en"
+    state_directory: str = ""
+    cache_directory: str = ""
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
+    regression: RegressionSettings = field(default_factory=RegressionSettings)
+    localize: LocalizeSettings = field(default_factory=LocalizeSettings)

@@ -1,0 +1,1 @@
+"""Runs a repository's tests inside a sandbox and says what they prove."""

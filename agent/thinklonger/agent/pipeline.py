@@ -1,0 +1,1 @@
+"""The two jobs, resolve and localize, as streams of events."""

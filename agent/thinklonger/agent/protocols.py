@@ -1,0 +1,141 @@
+"""The ports: narrow protocols between the agent and what it stands on. Each has a real adapter and a public fake."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from thinklonger.agent.types import (
+    Candidate,
+    Command,
+    CommandResult,
+    FileState,
+    Issue,
+    Layer,
+    LineCoverage,
+    Localization,
+    Reference,
+    Symbol,
+    TestRun,
+)
+
+# ── repository ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class SourceTree(Protocol):
+    """Files of one state of a repository."""
+
+    root: Path
+
+    def read(self, path: PurePosixPath) -> FileState | None:
+        """The file's bytes, or None where there is no such file; raises RepositoryError for a path outside."""
+        ...
+
+
+class RepositoryView(SourceTree, Protocol):
+    """A repository's state with its code understood. Paths are of indexed source files unless said otherwise."""
+
+    commit: str | None
+
+    def paths(self) -> Sequence[PurePosixPath]:
+        """All indexed source files, sorted."""
+        ...
+
+    def is_test(self, path: PurePosixPath) -> bool:
+        """Whether the file is test code, by where it lies and what it is called."""
+        ...
+
+    def symbols(self, path: PurePosixPath) -> Sequence[Symbol]:
+        """The file's symbols in source order, nested ones after the one around them; without the module itself."""
+        ...
+
+    def find(self, name: str) -> Sequence[Symbol]:
+        """Symbols of that name: bare (`method`), qualified (`Class.method`) or dotted from a module (`pkg.mod.f`)."""
+        ...
+
+    def imports(self, path: PurePosixPath) -> Sequence[PurePosixPath]:
+        """The repository's files that this one imports."""
+        ...
+
+    def importers(self, path: PurePosixPath) -> Sequence[PurePosixPath]:
+        """The repository's files that import this one."""
+        ...
+
+    def references(self, name: str) -> Sequence[Reference]:
+        """Where the bare name is used (not defined), across all files; parsed on demand."""
+        ...
+
+    def skeleton(self, path: PurePosixPath) -> str:
+        """The file with the bodies of functions elided."""
+        ...
+
+    def source(self, symbol: Symbol) -> str:
+        """The symbol's source, decorators included."""
+        ...
+
+
+# ── sandbox ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class SandboxLayer(Protocol):
+    """One throw-away copy of the tree: commands run in it see each other's files; nothing outlives it."""
+
+    async def run(self, command: Command, *, on_output: Callable[[bytes], None] | None = None) -> CommandResult:
+        """Run one command to its end; `on_output` sees stdout and stderr as they come.
+
+        A command that fails, is killed or runs into a limit is a result, not an error. Raises SandboxError only
+        when the sandbox itself breaks. Cancelling the task kills everything that the command started.
+        """
+        ...
+
+
+class SandboxSession(Protocol):
+    """A frozen private copy of the tree; any number of layers over it, also at once."""
+
+    root: PurePosixPath
+    """Where the tree lies inside (absolute; the repository's own path, so that editable installs work)."""
+
+    def layer(self, files: Layer | None = None) -> AbstractAsyncContextManager[SandboxLayer]:
+        """A fresh layer with `files` laid over the tree."""
+        ...
+
+
+class Sandbox(Protocol):
+    """Where code that nobody trusts runs."""
+
+    name: str
+
+    async def probe(self) -> None:
+        """Prove that it works here by running something in it; raises SandboxError with the remedy."""
+        ...
+
+    def open(
+        self, root: Path, files: Collection[PurePosixPath], *, readable: Sequence[Path]
+    ) -> AbstractAsyncContextManager[SandboxSession]:
+        """Freeze `files` (relative to `root`) until the context ends; `readable` host folders are shown read-only."""
+        ...
+
+
+# ── proposing ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """All that a proposer may look at: the issue, the code, and what execution has shown so far."""
+
+    issue: Issue
+    repository: RepositoryView
+    reproduction: TestRun | None = None
+    coverage: LineCoverage = field(default_factory=dict[str, Mapping[PurePosixPath, frozenset[int]]])
+    localization: Localization | None = None
+
+
+class Proposer(Protocol):
+    """Who proposes patches: a model, or the built-in solver."""
+
+    name: str
+
+    def patches(self, task: Task) -> AsyncIterator[Candidate]:
+        """Candidates, most promising first; stops when it has no more to offer."""
+        ...

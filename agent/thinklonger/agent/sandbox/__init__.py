@@ -1,0 +1,1 @@
+"""Where untrusted code runs: bubblewrap over an overlay, or nothing when asked for by name."""

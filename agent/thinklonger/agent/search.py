@@ -1,0 +1,1 @@
+"""Search as functions of functions: what expands and what scores are arguments."""

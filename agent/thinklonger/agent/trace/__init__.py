@@ -1,0 +1,1 @@
+"""The run record: typed events, appended one a line, replayed by every view."""
