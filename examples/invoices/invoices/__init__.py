@@ -1,0 +1,1 @@
+"""Invoices for work billed by the day."""
