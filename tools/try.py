@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".venv" / "try"
 EXAMPLE = ROOT / "examples" / "invoices"
+NO_ENVIRONMENT = 3  # the exit code for a machine that lacks something, here a sandbox
 
 
 def install() -> Path:
@@ -44,7 +45,7 @@ def main() -> int:
         words = [command, "resolve", "--repo", repository, "--issue", repository / "issue.md"]
         print("$", *words, flush=True)
         code = subprocess.run(words, check=False).returncode
-        if code == 3:
+        if code == NO_ENVIRONMENT:
             print("\nno sandbox here; the example is our own code, so once more without one:", flush=True)
             code = subprocess.run([*words, "--sandbox", "none"], check=False).returncode
     return code
