@@ -1,0 +1,5 @@
+"""Repository understanding: which files the fault may be in, by words, names, tracebacks, graph and execution."""
+
+from thinklonger.agent.stages.understand.ranking import rank_files
+
+__all__ = ["rank_files"]
