@@ -1,0 +1,149 @@
+"""Writing a run record: a private folder for each run, one write for each event, a lock that says who is alive."""
+
+import fcntl
+import os
+import re
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Self
+
+from thinklonger.agent.errors import RecordError
+from thinklonger.agent.trace.events import Event
+from thinklonger.agent.trace.wire import Recorded, encode
+
+RECORD_NAME = "events.jsonl"
+ARTIFACTS_NAME = "artifacts"
+_RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
+_ARTIFACT_NAME = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._-]{0,99}")
+
+
+def new_run_id() -> str:
+    """A fresh id: UTC time in milliseconds, so that ids sort by age, and a random tail."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%d-%H%M%S}{now.microsecond // 1000:03d}-{secrets.token_hex(3)}"
+
+
+def run_folder(state: Path, run_id: str) -> Path:
+    """Where a run's record lies below the state folder; raises RecordError for an id that is no plain name."""
+    if not _RUN_ID.fullmatch(run_id):
+        raise RecordError("trace.bad-run-id", run=run_id)
+    return state / "runs" / run_id
+
+
+class Recorder:
+    """The one writer of one run's record.
+
+    It holds a lock on the record while it lives; the kernel drops the lock when the process ends, however it ends,
+    so readers can tell a running run from an interrupted one. What was appended survives the death of the process
+    (not a loss of power: nothing is forced to the disk).
+    """
+
+    def __init__(self, folder: Path, descriptor: int) -> None:
+        """Take over an open, locked, empty record; use `create`."""
+        self.folder = folder
+        self.run_id = folder.name
+        self._descriptor = descriptor
+        self._seq = 0
+
+    @classmethod
+    def create(cls, state: Path, run_id: str) -> Self:
+        """Start a record below the state folder (made if need be); raises RecordError if it can't be written."""
+        folder = run_folder(state, run_id)
+        try:
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+            descriptor = os.open(folder / RECORD_NAME, flags, 0o600)
+        except OSError as cause:
+            raise RecordError("trace.no-folder", folder=str(folder), reason=_reason(cause)) from cause
+        lock(descriptor)
+        return cls(folder, descriptor)
+
+    def append(self, event: Event) -> Recorded:
+        """Write one event; it is in the record when this returns. Raises RecordError and leaves the record whole."""
+        recorded = Recorded(self._seq + 1, _now(), event)
+        line = encode(recorded)
+        self._seq = recorded.seq
+        try:
+            self._write(line)
+        except OSError as cause:
+            self._seq -= 1
+            path = str(self.folder / RECORD_NAME)
+            raise RecordError("trace.write-failed", path=path, reason=_reason(cause)) from cause
+        return recorded
+
+    def keep(self, name: str, content: bytes) -> PurePosixPath:
+        """Keep a big output beside the record; returns its path relative to the run's folder.
+
+        Raises RecordError for a name that is no plain file name, is taken, or can't be written.
+        """
+        if not _ARTIFACT_NAME.fullmatch(name):
+            raise RecordError("trace.bad-artifact-name", name=name)
+        path = self.folder / ARTIFACTS_NAME / name
+        try:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+                file.write(content)
+        except OSError as cause:
+            raise RecordError("trace.write-failed", path=str(path), reason=_reason(cause)) from cause
+        return PurePosixPath(ARTIFACTS_NAME, name)
+
+    def close(self) -> None:
+        """Let go of the record and its lock; may be called twice."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        """Use it as a context."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _write(self, line: bytes) -> None:
+        written = os.write(self._descriptor, line)
+        if written != len(line):  # a full disk takes what still fits: give it back, so that no half line stays
+            size = os.fstat(self._descriptor).st_size
+            os.ftruncate(self._descriptor, size - written)
+            raise OSError(28, os.strerror(28))
+
+
+def lock(descriptor: int) -> None:
+    """Mark the record as being written."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:
+        return  # a file system without locks: the run is shown as interrupted until it has ended
+
+
+def is_being_written(folder: Path) -> bool:
+    """Whether a living process is writing this run's record."""
+    try:
+        descriptor = os.open(folder / RECORD_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _now() -> datetime:
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _reason(cause: OSError) -> str:
+    return cause.strerror or type(cause).__name__
