@@ -81,6 +81,9 @@ class RepositoryView(SourceTree, Protocol):
 class SandboxLayer(Protocol):
     """One throw-away copy of the tree: commands run in it see each other's files; nothing outlives it."""
 
+    root: PurePosixPath
+    """Where this layer's tree lies inside (absolute): the session's root, but with no isolation a folder of its own."""
+
     async def run(self, command: Command, *, on_output: Callable[[bytes], None] | None = None) -> CommandResult:
         """Run one command to its end; `on_output` sees stdout and stderr as they come.
 
@@ -98,6 +101,14 @@ class SandboxSession(Protocol):
 
     def layer(self, files: Layer | None = None) -> AbstractAsyncContextManager[SandboxLayer]:
         """A fresh layer with `files` laid over the tree."""
+        ...
+
+    async def warm(self, command: Command, *, on_output: Callable[[bytes], None] | None = None) -> CommandResult:
+        """Run a command on the tree as it is, and keep the bytecode that it writes for all layers opened later.
+
+        The natural first run (a baseline): what it imports is compiled once, not again in each layer. Only valid
+        `.pyc` files of frozen sources are kept, nothing else that the command wrote.
+        """
         ...
 
 
