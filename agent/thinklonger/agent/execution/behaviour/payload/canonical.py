@@ -1,0 +1,151 @@
+"""Values in one canonical form that two processes can compare: plain JSON, sorted where order means nothing.
+
+`None`, `bool`, `int`, `str` and lists stand for themselves; all else is a dict with one key that names the type:
+`float` (rounded to nine decimals), `bytes`, `tuple`, `set`, `dict` (pairs), `iterator` (drained), `object` (type,
+state), `name` (functions, classes, modules), `ref` (a value inside itself), `cut` (too deep or too large).
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+import math
+import types
+from collections import OrderedDict, deque
+from typing import Any, Dict, List, Optional
+
+Value = Any  # values of the code under test: anything at all
+
+DEPTH = 60
+NODES = 4000
+DRAINED = 200
+TEXT = 2000
+DIGITS = 10**600
+
+_NAMED = (
+    type,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.ModuleType,
+    types.MethodDescriptorType,
+)
+
+
+class Canon:
+    """One conversion: its budget of nodes and the containers that it is inside of."""
+
+    def __init__(self) -> None:
+        """Start with a full budget."""
+        self.left = NODES
+        self.inside: Dict[int, int] = {}
+
+    def form(self, value: Value) -> Value:
+        """The canonical form of `value`."""
+        if value is None or value is True or value is False:
+            return value
+        kind = type(value)
+        if kind is int:
+            return value if -DIGITS < value < DIGITS else {"cut": "int"}
+        if kind is str:
+            return value if len(value) <= TEXT else {"cut": "str", "digest": _digest(value.encode("utf-8", "replace"))}
+        self.left -= 1
+        if self.left < 0 or len(self.inside) > DEPTH:
+            return {"cut": kind.__name__}
+        if kind is float:
+            return {"float": _number(value)}
+        if id(value) in self.inside:
+            return {"ref": len(self.inside) - self.inside[id(value)]}
+        self.inside[id(value)] = len(self.inside)
+        try:
+            return self._container(kind, value)
+        finally:
+            del self.inside[id(value)]
+
+    def _container(self, kind: type, value: Value) -> Value:
+        if kind is list:
+            return [self.form(item) for item in value]
+        if kind is tuple:
+            return {"tuple": [self.form(item) for item in value]}
+        if kind is dict:
+            return {"dict": self._pairs(value)}
+        if kind is set or kind is frozenset:
+            return {"set": sorted((self.form(item) for item in value), key=text)}
+        if kind is bytes or kind is bytearray:
+            return {"bytes": value[:TEXT].hex(), "length": len(value)}
+        if kind is complex:
+            return {"complex": [_number(value.real), _number(value.imag)]}
+        if isinstance(value, enum.Enum):
+            return {"name": "{}.{}".format(kind.__qualname__, value.name)}
+        if isinstance(value, _NAMED):
+            return {"name": str(getattr(value, "__qualname__", getattr(value, "__name__", kind.__name__)))}
+        return self._other(kind, value)
+
+    def _other(self, kind: type, value: Value) -> Value:
+        if isinstance(value, OrderedDict):
+            return {"ordered": [[self.form(key), self.form(item)] for key, item in value.items()]}
+        if isinstance(value, dict):
+            return {"dict": self._pairs(value), "type": kind.__qualname__}
+        if isinstance(value, (list, tuple, deque)):
+            return {"sequence": [self.form(item) for item in value], "type": kind.__qualname__}
+        if isinstance(value, range):
+            return {"name": repr(value)}
+        if hasattr(kind, "__next__"):
+            return {"iterator": self._drained(value)}
+        if isinstance(value, BaseException):
+            return {"object": kind.__qualname__, "state": [self.form(item) for item in value.args]}
+        state = state_of(value)
+        if state is None:
+            shown = repr(value)
+            return {"object": kind.__qualname__, "state": "" if " at 0x" in shown else shown[:TEXT]}
+        return {"object": kind.__qualname__, "state": [[name, self.form(state[name])] for name in sorted(state)]}
+
+    def _pairs(self, value: Value) -> List[Value]:
+        return sorted(([self.form(key), self.form(item)] for key, item in value.items()), key=text)
+
+    def _drained(self, value: Value) -> List[Value]:
+        items: List[Value] = []
+        for item in value:
+            items.append(self.form(item))
+            if len(items) >= DRAINED:
+                items.append({"cut": "iterator"})
+                break
+        return items
+
+
+def state_of(value: Value) -> Optional[Dict[str, Value]]:
+    """The attributes of an object of a Python class, slots included; None where it has no such state."""
+    found: Dict[str, Value] = {}
+    slotted = False
+    for kind in type(value).__mro__:
+        names = kind.__dict__.get("__slots__", ())
+        for name in (names,) if isinstance(names, str) else names:
+            slotted = True
+            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
+                found[name] = getattr(value, name)
+    plain = getattr(value, "__dict__", None)
+    if isinstance(plain, dict):
+        found.update((name, item) for name, item in plain.items() if isinstance(name, str))
+        return found
+    return found if slotted else None
+
+
+def canonical(value: Value) -> Value:
+    """The canonical form of any value; drains iterators."""
+    return Canon().form(value)
+
+
+def text(plain: Value) -> str:
+    """A canonical form as one string, equal for equal forms."""
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"))
+
+
+def _number(value: float) -> str:
+    if math.isnan(value) or math.isinf(value):
+        return repr(value)
+    return repr(round(value, 9) + 0.0)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]

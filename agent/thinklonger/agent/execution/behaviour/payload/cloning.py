@@ -1,0 +1,117 @@
+"""Copies of arguments, fast for plain values, and places inside them: walk, replace."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from typing import Any, Dict, List, Tuple
+
+from .canonical import state_of
+
+Value = Any  # values of the code under test: anything at all
+Step = Tuple[str, Any]
+Path = Tuple[Step, ...]
+
+ATOMS = frozenset({int, float, str, bool, type(None), bytes, complex})
+CHILDREN = 24
+
+
+def clone(value: Value, memo: Dict[int, Value]) -> Value:
+    """A deep copy that keeps aliasing; raises whatever an object's own copying raises."""
+    kind = type(value)
+    if kind in ATOMS:
+        return value
+    known = memo.get(id(value))
+    if known is not None:
+        return known
+    if kind is list:
+        made: List[Value] = []
+        memo[id(value)] = made
+        made.extend([item if type(item) in ATOMS else clone(item, memo) for item in value])
+        return made
+    if kind is dict:
+        table: Dict[Value, Value] = {}
+        memo[id(value)] = table
+        for key, item in value.items():
+            table[key if type(key) in ATOMS else clone(key, memo)] = clone(item, memo)
+        return table
+    return copy.deepcopy(value, memo)
+
+
+def sequence(value: Value) -> bool:
+    """Whether it is a list-like value that can be rebuilt from items."""
+    return isinstance(value, (list, tuple, deque))
+
+
+def rebuilt(like: Value, items: List[Value]) -> Value:
+    """A sequence of the same type with other items."""
+    kind = type(like)
+    if isinstance(like, tuple) and hasattr(like, "_fields"):
+        return kind(*items)
+    if isinstance(like, deque):
+        return deque(items, like.maxlen)
+    return kind(items)
+
+
+def children(value: Value, generic: str) -> List[Tuple[Step, str, Value]]:
+    """The values right inside one: how to get there, the name of all such places, the value.
+
+    Places that play the same role share a name: items of a list, values of a dict, one attribute of one class.
+    """
+    if isinstance(value, tuple):
+        fixed = len(value) <= 4
+        return [(("item", i), f"{generic}.{i if fixed else '*'}", item) for i, item in enumerate(value[:CHILDREN])]
+    if sequence(value):
+        return [(("item", i), f"{generic}.*", item) for i, item in enumerate(list(value)[:CHILDREN])]
+    if isinstance(value, dict):
+        record = 0 < len(value) <= 12 and all(type(key) is str and key.isidentifier() for key in value)
+        pairs = list(value.items())[:CHILDREN]
+        return [(("key", key), f"{generic}[{key if record else '*'}]", item) for key, item in pairs]
+    if isinstance(value, (type, set, frozenset)) or type(value) in ATOMS or callable(value):
+        return []
+    state = state_of(value)
+    if not state or type(value).__module__ in ("builtins", "re", "datetime", "decimal", "fractions", "pathlib"):
+        return []
+    return [(("attribute", name), f"{type(value).__qualname__}:{name}", state[name]) for name in sorted(state)]
+
+
+def walk(arguments: List[Value], limit: int = 240) -> List[Tuple[Path, str, Value]]:
+    """Every place inside the arguments, outermost first, each object once: path, name of the role, value."""
+    queue: "deque[Tuple[Path, str, Value]]" = deque(
+        ((("item", i),), str(i), value) for i, value in enumerate(arguments)
+    )
+    found: List[Tuple[Path, str, Value]] = []
+    seen: Dict[int, bool] = {}
+    while queue and len(found) < limit:
+        path, generic, value = queue.popleft()
+        if type(value) not in ATOMS:
+            if id(value) in seen:
+                continue
+            seen[id(value)] = True
+        found.append((path, generic, value))
+        for step, name, item in children(value, generic):
+            queue.append(((*path, step), name, item))
+    return found
+
+
+def fetch(value: Value, path: Path) -> Value:
+    """The value at a path."""
+    for kind, key in path:
+        value = getattr(value, key) if kind == "attribute" else value[key]
+    return value
+
+
+def replace(value: Value, path: Path, new: Value) -> Value:
+    """`value` with `new` at `path`; mutable holders are changed in place, tuples rebuilt."""
+    if not path:
+        return new
+    (kind, key), rest = path[0], path[1:]
+    if kind == "attribute":
+        inner = replace(getattr(value, key), rest, new)
+        object.__setattr__(value, key, inner)
+        return value
+    inner = replace(value[key], rest, new)
+    if isinstance(value, tuple):
+        return rebuilt(value, [*value[:key], inner, *value[key + 1 :]])
+    value[key] = inner
+    return value
