@@ -55,6 +55,7 @@ class RepositoryIndexed:
     symbols: int
     reused: int
     seconds: float
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import msgspec
 from thinklonger.agent.errors import RecordError
 from thinklonger.agent.trace.events import SCHEMA_VERSION
 from thinklonger.agent.trace.recording import RECORD_NAME
-from thinklonger.agent.trace.wire import Envelope, Plain, Recorded, Unread, decode, open_envelope
+from thinklonger.agent.trace.wire import Envelope, Plain, Recorded, Unread, decode, open_envelope, plain_data
 from thinklonger.agent.types import Message
 
 Migration: TypeAlias = Callable[[str, Plain], tuple[str, Plain]]
@@ -45,7 +45,7 @@ def read_record(folder: Path, *, migrations: Mapping[int, Migration] = MIGRATION
     for number, line in lines:
         try:
             envelopes.append(open_envelope(line))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except ValueError:
             problems.append(Message("trace.damaged-line", {"line": number}))
     entries = [decode(envelope) for envelope in migrate(envelopes, folder, migrations)]
     return Record(
@@ -84,15 +84,15 @@ def migrate(envelopes: list[Envelope], folder: Path, migrations: Mapping[int, Mi
 def schema_of(first: Envelope) -> int:
     """The schema version that the record's first event names; today's if it names none."""
     try:
-        return msgspec.json.decode(first.data, type=_Schema).schema
-    except msgspec.MsgspecError:
+        return msgspec.convert(plain_data(first), _Schema).schema
+    except msgspec.ValidationError:
         return SCHEMA_VERSION
 
 
 def _lift(envelope: Envelope, version: int, migrations: Mapping[int, Migration]) -> Envelope:
     if version == SCHEMA_VERSION:
         return envelope
-    name, data = envelope.type, msgspec.json.decode(envelope.data)
+    name, data = envelope.type, plain_data(envelope)
     for step in range(version, SCHEMA_VERSION):
         name, data = migrations[step](name, data)
-    return Envelope(envelope.seq, envelope.time, name, msgspec.Raw(msgspec.json.encode(data)))
+    return Envelope(envelope.seq, envelope.time, name, data)

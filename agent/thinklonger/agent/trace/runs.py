@@ -8,8 +8,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from thinklonger.agent.errors import RecordError, ThinkLongerError
 from thinklonger.agent.trace.events import (
     CandidateProposed,
@@ -168,7 +166,7 @@ def glance(folder: Path) -> Summary:
     for _, line in ends:
         try:
             envelopes.append(open_envelope(line))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except ValueError:
             return load_run(folder).summary  # damaged there: what is left of the record has to say it
     entries = [decode(envelope) for envelope in migrate(envelopes, folder, MIGRATIONS)]
     return summarize(folder, [entry for entry in entries if isinstance(entry, Recorded)], alive=alive)

@@ -1,5 +1,6 @@
 """One event as one line of JSON, and back: `{"seq":1,"time":"2026-…Z","type":"run-started","data":{…}}`."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,13 +35,28 @@ class Unread:
     data: str
 
 
-class Envelope(msgspec.Struct):
-    """A line before its data is understood."""
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A line before its data is understood: JSON as it stands, or already plain values."""
 
     seq: int
     time: datetime
     type: str
+    data: msgspec.Raw | Plain
+
+
+class _Line(msgspec.Struct):
+    seq: int
+    time: datetime
+    type: str
     data: msgspec.Raw
+
+
+class _Loose(msgspec.Struct):
+    seq: int
+    time: datetime
+    type: str
+    data: object
 
 
 def type_name(event: type[object]) -> str:
@@ -50,11 +66,11 @@ def type_name(event: type[object]) -> str:
 
 EVENT_TYPES: Mapping[str, type[Event]] = {type_name(event): event for event in get_args(Event)}
 
-_envelopes = msgspec.json.Decoder(Envelope)
+_lines = msgspec.json.Decoder(_Line)
 
 
 def encode(recorded: Recorded) -> bytes:
-    """The line, with its newline. Text that Unicode can't say (lone surrogates) is written as backslash escapes."""
+    """The line, with its newline. Lone surrogates (bytes of a path or a diff that are not UTF-8) are kept, escaped."""
     line = {
         "seq": recorded.seq,
         "time": recorded.time,
@@ -64,12 +80,24 @@ def encode(recorded: Recorded) -> bytes:
     try:
         return msgspec.json.encode(line, enc_hook=to_wire) + b"\n"
     except UnicodeEncodeError:
-        return msgspec.json.encode(_speakable(msgspec.to_builtins(line, enc_hook=to_wire))) + b"\n"
+        plain = msgspec.to_builtins(line, enc_hook=to_wire)
+        return json.dumps(plain, separators=(",", ":")).encode() + b"\n"
 
 
 def open_envelope(line: bytes) -> Envelope:
-    """The line's envelope; raises msgspec.MsgspecError if it is not one."""
-    return _envelopes.decode(line)
+    """The line's envelope; raises ValueError if it is not one."""
+    try:
+        found = _lines.decode(line)
+        return Envelope(found.seq, found.time, found.type, found.data)
+    except msgspec.ValidationError as cause:
+        raise ValueError(str(cause)) from cause
+    except (msgspec.DecodeError, RecursionError):
+        pass  # damaged, or a line with lone surrogates, which only the standard library reads
+    try:
+        loose = msgspec.convert(json.loads(line), _Loose)
+        return Envelope(loose.seq, loose.time, loose.type, cast("Plain", loose.data))
+    except (msgspec.ValidationError, RecursionError) as cause:
+        raise ValueError(str(cause)) from cause
 
 
 def decode(envelope: Envelope) -> Recorded | Unread:
@@ -77,11 +105,24 @@ def decode(envelope: Envelope) -> Recorded | Unread:
     event_type = EVENT_TYPES.get(envelope.type)
     if event_type is not None:
         try:
-            event = msgspec.json.decode(envelope.data, type=event_type, dec_hook=from_wire)
+            event = _typed(envelope.data, event_type)
             return Recorded(envelope.seq, envelope.time, event)
         except msgspec.ValidationError:
             pass  # a newer version's enum member or type of field: kept as it stands
-    return Unread(envelope.seq, envelope.time, envelope.type, bytes(envelope.data).decode("utf-8", "replace"))
+    return Unread(envelope.seq, envelope.time, envelope.type, json.dumps(plain_data(envelope)))
+
+
+def plain_data(envelope: Envelope) -> Plain:
+    """The envelope's data as plain values."""
+    if isinstance(envelope.data, msgspec.Raw):
+        return cast("Plain", msgspec.json.decode(envelope.data))
+    return envelope.data
+
+
+def _typed(data: msgspec.Raw | Plain, event_type: type[Event]) -> Event:
+    if isinstance(data, msgspec.Raw):
+        return msgspec.json.decode(data, type=event_type, dec_hook=from_wire)
+    return msgspec.convert(data, event_type, dec_hook=from_wire)
 
 
 def to_wire(value: object) -> str:
@@ -96,15 +137,3 @@ def from_wire(wanted: type[object], value: object) -> object:
     if wanted is PurePosixPath and isinstance(value, str):
         return PurePosixPath(value)
     raise NotImplementedError(wanted.__name__)
-
-
-def _speakable(value: Plain) -> Plain:
-    match value:
-        case str():
-            return value.encode("utf-8", "backslashreplace").decode()
-        case list():
-            return [_speakable(item) for item in value]
-        case dict():
-            return {cast("str", _speakable(key)): _speakable(item) for key, item in value.items()}
-        case _:
-            return value
