@@ -69,6 +69,10 @@ class RecordError(ThinkLongerError):
     """A run record can't be written or read."""
 
 
+class InternalError(ThinkLongerError):
+    """ThinkLonger itself is at fault; its cause is the exception to report."""
+
+
 @contextmanager
 def boundary(error: type[ThinkLongerError], key: str, /, **params: str | float) -> Generator[None]:
     """Attribute whatever goes wrong inside to `error`, once; an error that is already attributed passes through.

@@ -4,7 +4,7 @@ It knows no model, no solver, no test and no flag.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -38,7 +38,7 @@ async def explore(
     *,
     keep: Callable[[Result], bool],
     enough: Callable[[Progress], bool],
-) -> AsyncIterator[Checked[Result]]:
+) -> AsyncGenerator[Checked[Result]]:
     """Check proposals as they come, until there are no more or it is `enough`.
 
     `check` maps a stream to a stream and may work on several items at once; results come in the order of their ends.

@@ -26,13 +26,12 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The first event: what was asked, of which state of which repository, by which version."""
+    """The first event: what was asked, of which repository, by which version."""
 
     run_id: str
     job: str
     issue: Issue
     repository: str
-    commit: str | None
     engine: str
     budget: int | None
     version: str
@@ -49,7 +48,7 @@ class ProblemFound:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryIndexed:
-    """The code is understood: how much of it, how much came from the cache, how long it took."""
+    """The code is understood: at which commit, how much of it, how much came from the cache, how long it took."""
 
     files: int
     symbols: int

@@ -1,0 +1,125 @@
+"""The two jobs, and what both promise: every event is recorded before anybody sees it, every end is an event."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+from importlib.metadata import version
+from typing import TypeAlias
+
+from thinklonger.agent.config.places import state_directory
+from thinklonger.agent.errors import InternalError, ThinkLongerError, UsageError, boundary
+from thinklonger.agent.pipeline.repair import Repair
+from thinklonger.agent.pipeline.request import Request
+from thinklonger.agent.pipeline.survey import Survey
+from thinklonger.agent.trace import Recorder, new_run_id
+from thinklonger.agent.trace.events import Event, RunCancelled, RunFailed, RunFinished, RunStarted
+from thinklonger.agent.types import Label, StopReason
+
+Job: TypeAlias = Callable[[Request, AsyncExitStack], AsyncGenerator[Event]]
+
+
+async def resolve(request: Request) -> AsyncGenerator[Event]:
+    """Find a patch for the issue and prove it.
+
+    Yields events, each already in the run's record; the last is RunFinished or RunFailed. An error that a user may
+    see ends the stream with RunFailed, it is not raised; only a record that can't be begun raises RecordError.
+    Closing the generator or cancelling its task stops everything within a second, records RunCancelled and leaves
+    nothing behind but the record.
+    """
+    async with aclosing(_recorded("resolve", request, _resolve)) as events:
+        async for event in events:
+            yield event
+
+
+async def localize(request: Request) -> AsyncGenerator[Event]:
+    """Rank the places where the fault may be; the same contract as `resolve`, the answer in RunFinished."""
+    async with aclosing(_recorded("localize", request, _localize)) as events:
+        async for event in events:
+            yield event
+
+
+async def _resolve(request: Request, stack: AsyncExitStack) -> AsyncGenerator[Event]:
+    survey = Survey(request, stack)
+    async for event in survey.read():
+        yield event
+    async for event in survey.execute():
+        yield event
+    async for event in survey.reproduce(widely=True):
+        yield event
+    async for event in survey.rank():
+        yield event
+    repair = Repair(survey)
+    async for event in repair.search():
+        yield event
+    async for event in repair.prove():
+        yield event
+    yield repair.finish()
+
+
+async def _localize(request: Request, stack: AsyncExitStack) -> AsyncGenerator[Event]:
+    survey = Survey(request, stack)
+    async for event in survey.read():
+        yield event
+    if request.settings.localize.execute and survey.has_tests_to_run():
+        async for event in survey.execute():
+            yield event
+        async for event in survey.reproduce(widely=False):
+            yield event
+    async for event in survey.rank():
+        yield event
+    yield RunFinished(
+        label=Label.UNVERIFIED,
+        candidate=None,
+        patch="",
+        receipt=None,
+        candidates=(),
+        stop_reason=StopReason.EXHAUSTED if survey.locations else StopReason.NOTHING_FOUND,
+        seconds=0.0,
+        files=survey.files,
+        locations=survey.locations,
+    )
+
+
+async def _recorded(name: str, request: Request, job: Job) -> AsyncGenerator[Event]:
+    """Run a job with its record; see `resolve` for what the stream promises."""
+    started = time.monotonic()
+    settings = request.settings
+    with Recorder.create(state_directory(settings), new_run_id()) as recorder:
+        ended = False
+        try:
+            first = RunStarted(
+                run_id=recorder.run_id,
+                job=name,
+                issue=request.issue,
+                repository=str(request.repository),
+                engine=settings.engine,
+                budget=settings.search.budget,
+                version=version("thinklonger"),
+            )
+            recorder.append(first)
+            yield first
+            with boundary(InternalError, "pipeline.internal"):
+                async with AsyncExitStack() as stack, aclosing(job(request, stack)) as events:
+                    if not request.issue.text.strip() and not request.issue.test_command:
+                        raise UsageError("pipeline.empty-issue")
+                    async for event in events:
+                        timed = _timed(event, time.monotonic() - started)
+                        ended = isinstance(timed, RunFinished)
+                        recorder.append(timed)
+                        yield timed
+        except ThinkLongerError as error:
+            ended = True
+            failed = RunFailed(type(error).__name__, error.message, error.remedy, error.exit_code)
+            recorder.append(failed)
+            yield failed
+        except (asyncio.CancelledError, GeneratorExit):
+            if not ended:
+                recorder.append(RunCancelled(time.monotonic() - started))
+            raise
+
+
+def _timed(event: Event, seconds: float) -> Event:
+    """The last event carries the whole run's length."""
+    return replace(event, seconds=seconds) if isinstance(event, RunFinished) else event

@@ -1,0 +1,330 @@
+"""From a survey to a proved patch: propose, screen, compare the survivors, prove the best, rank."""
+
+import os
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from thinklonger.agent.edits import layer_of
+from thinklonger.agent.errors import SandboxError
+from thinklonger.agent.execution import Runner, Screened, ScreenResult
+from thinklonger.agent.execution.behaviour import Comparison, Observation, Survivor, compare
+from thinklonger.agent.execution.behaviour import Runner as ObservedRunner
+from thinklonger.agent.pipeline.survey import Survey, Workshop
+from thinklonger.agent.protocols import Proposer, Task
+from thinklonger.agent.search import explore, within
+from thinklonger.agent.solver import Solver
+from thinklonger.agent.stages.patch import Proposal, propose
+from thinklonger.agent.stages.verify.cheating import cheat_flags
+from thinklonger.agent.stages.verify.proof import Proof, prove_candidate
+from thinklonger.agent.stages.verify.ranking import CandidateFacts, Evidence, Verdict, rank
+from thinklonger.agent.stages.verify.reproduction import Origin, Reproduction
+from thinklonger.agent.trace.events import (
+    CandidateProposed,
+    CandidatePruned,
+    CandidateRanked,
+    CandidateTested,
+    CandidateVerified,
+    Event,
+    RunFinished,
+    StageFinished,
+    StageStarted,
+)
+from thinklonger.agent.types import (
+    Candidate,
+    Label,
+    Layer,
+    Localization,
+    Message,
+    Outcome,
+    Receipt,
+    Stage,
+    StopReason,
+)
+
+ROLLOUTS_AT_MOST = 8  # what budget 'auto' may grow to
+AFTER_FIRST = 400  # candidates to try beyond the first that passes: does another one behave differently?
+COMPARED = 40  # survivors that are compared, the most promising
+PROOFS = 6  # survivors that are proved in a fresh layer, at most
+PROOF_SECONDS = 12.0  # kept back from the time budget for comparing and proving
+SCREENING_SECONDS = 1.5  # how long the green tests may take that are screened along with the red ones
+
+
+@dataclass(slots=True)
+class Repair:
+    """One search for a patch; `search`, `prove` and `finish` are called in this order."""
+
+    survey: Survey
+    started: float = field(default_factory=time.monotonic)
+    survivors: dict[str, Proposal] = field(default_factory=dict[str, Proposal])
+    proofs: dict[str, Proof] = field(default_factory=dict[str, Proof])
+    receipts: dict[str, Receipt] = field(default_factory=dict[str, Receipt])
+    verdict: Verdict = field(default_factory=Verdict)
+    tried: int = 0
+    exhausted: bool = True
+    stop: StopReason = StopReason.EXHAUSTED
+
+    async def search(self) -> AsyncGenerator[Event]:
+        """Propose candidates and screen them against the red tests and the quick green ones."""
+        workshop, reproduction = self.survey.workshop, self.survey.reproduction
+        if self.survey.unavailable is not None or workshop is None:
+            self.stop = StopReason.NO_EXECUTION
+            return
+        if reproduction is None:
+            self.stop = StopReason.NO_REPRODUCTION
+            return
+        yield StageStarted(Stage.PATCH)
+        started = time.monotonic()
+        async with aclosing(self._screened(workshop, reproduction)) as events:
+            async for event in events:
+                yield event
+        yield StageFinished(Stage.PATCH, time.monotonic() - started)
+
+    async def _screened(self, workshop: Workshop, reproduction: Reproduction) -> AsyncGenerator[Event]:
+        settings = self.survey.request.settings.search
+        rollouts = settings.budget or ROLLOUTS_AT_MOST
+        left = max(5.0, settings.seconds - PROOF_SECONDS)
+        enough = within(items=rollouts * settings.candidates, seconds=left, after_first=AFTER_FIRST)
+        tests, allowance = self._screening(reproduction)
+        proposals: dict[str, Proposal] = {}
+        announced: list[Event] = []
+
+        async def layers(stream: AsyncIterator[Proposal]) -> AsyncIterator[Screened]:
+            async for proposal in stream:
+                candidate = proposal.candidate
+                proposals[candidate.id] = proposal
+                announced.append(_proposed(proposal))
+                yield Screened(candidate.id, {**self.survey.base, **layer_of(candidate.changes)})
+
+        def check(stream: AsyncIterator[Proposal]) -> AsyncIterator[ScreenResult]:
+            workers = settings.workers or len(os.sched_getaffinity(0))
+            return workshop.harness.screen(tests, layers(stream), workers=workers, seconds_per_candidate=allowance)
+
+        found = explore(propose(self._proposers(), self._task(reproduction)), check, keep=_passed, enough=enough)
+        self.exhausted = True
+        async with aclosing(found):
+            async for checked in found:
+                while announced:
+                    yield announced.pop(0)
+                result = checked.result
+                self.tried = checked.progress.checked
+                green = len(tests) if result.passed else max(0, len(tests) - len(result.red))
+                yield CandidateTested(result.id, "screening", green, len(result.red), result.seconds)
+                if checked.kept:
+                    self.survivors[result.id] = proposals[result.id]
+                else:
+                    yield CandidatePruned(result.id, _why_red(result))
+                if enough(checked.progress):
+                    self.exhausted = False
+        if not self.survivors:
+            self.stop = StopReason.EXHAUSTED if self.exhausted else StopReason.BUDGET
+
+    def _screening(self, reproduction: Reproduction) -> tuple[tuple[str, ...], float]:
+        """The tests that every candidate runs, the red ones first, and how long a candidate may take."""
+        baseline = self.survey.baseline
+        timings: Mapping[str, float] = baseline.timings if baseline else {}
+        quick: list[str] = []
+        seconds = 0.0
+        green = baseline.green if baseline else ()
+        for test in sorted(green, key=lambda test: (test not in self.survey.coverage, timings.get(test, 0.0))):
+            seconds += timings.get(test, 0.0)
+            if seconds > SCREENING_SECONDS:
+                break
+            if test not in reproduction.tests:
+                quick.append(test)
+        finished = [r.seconds for r in reproduction.run.results if r.outcome is not Outcome.TIMED_OUT]
+        return (*reproduction.tests, *quick), 1.5 + 5 * (min(seconds, SCREENING_SECONDS) + sum(finished))
+
+    def _proposers(self) -> tuple[Proposer, ...]:
+        return (Solver(),)
+
+    def _task(self, reproduction: Reproduction) -> Task:
+        survey = self.survey
+        return Task(
+            issue=survey.request.issue,
+            repository=survey.repository,
+            reproduction=reproduction.run,
+            coverage=survey.coverage,
+            localization=Localization(survey.files, survey.locations),
+        )
+
+    async def prove(self) -> AsyncGenerator[Event]:
+        """Compare the survivors, prove the best in a layer of its own; if it fails there, the next, and so on."""
+        workshop, reproduction = self.survey.workshop, self.survey.reproduction
+        if workshop is None or reproduction is None or not self.survivors:
+            return
+        yield StageStarted(Stage.VERIFY)
+        started = time.monotonic()
+        facts = {name: self._facts(proposal, reproduction) for name, proposal in self.survivors.items()}
+        evidence = await self._evidence(workshop, reproduction, facts)
+        for _ in range(PROOFS):
+            self.verdict = rank(tuple(facts.values()), evidence)
+            best = self.verdict.order[0]
+            if best in self.proofs:
+                break
+            proof = self.proofs[best] = await self._proof(workshop, reproduction, best)
+            facts[best] = replace(facts[best], reproduced=proof.reproduced, regression_held=proof.held)
+            for name, check in (("reproduction", proof.reproduction), ("regression", proof.regression)):
+                if check is not None:
+                    red = len(check.red_after)
+                    yield CandidateTested(best, name, len(check.tests) - red, red, check.seconds_after)
+        for name in self.proofs:
+            receipt = self.receipts[name] = self._receipt(workshop, reproduction, name, facts[name])
+            yield CandidateVerified(name, receipt)
+        self.stop = StopReason.VERIFIED if self._label() is Label.VERIFIED else self.stop
+        yield StageFinished(Stage.VERIFY, time.monotonic() - started)
+
+    def _facts(self, proposal: Proposal, reproduction: Reproduction) -> CandidateFacts:
+        candidate = proposal.candidate
+        repository = self.survey.repository
+        paths = {PurePosixPath(test.partition("::")[0]) for test in reproduction.tests}
+        sources = [
+            state.content.decode("utf-8", "replace") for path in sorted(paths) if (state := repository.read(path))
+        ]
+        has_regression = bool(self.survey.baseline and self.survey.baseline.green)
+        return CandidateFacts(
+            id=candidate.id,
+            prior=candidate.prior,
+            normalized=candidate.normalized,
+            size=sum(
+                line[:1] in "+-" and line[:3] not in ("+++", "---") for line in proposal.diff.splitlines() if line
+            ),
+            pattern=candidate.pattern,
+            regression_held=True if has_regression else None,
+            flags=cheat_flags(
+                candidate.changes,
+                is_test=repository.is_test,
+                reproduction=sources,
+                issue=self.survey.request.issue,
+            ),
+        )
+
+    async def _evidence(
+        self, workshop: Workshop, reproduction: Reproduction, facts: Mapping[str, CandidateFacts]
+    ) -> Evidence:
+        """How the most promising survivors behave beside each other."""
+        names = sorted(self.survivors, key=lambda name: (bool(facts[name].flags), -facts[name].prior))[:COMPARED]
+        edited = {change.path for name in names for change in self.survivors[name].candidate.changes}
+        exercising = [
+            test
+            for test, lines in self.survey.coverage.items()
+            if not edited.isdisjoint(lines) or test in reproduction.tests
+        ]
+        comparison = None
+        if workshop.harness.runner is not Runner.COMMAND:
+            comparison = await self._compare(workshop, names, exercising)
+        return Evidence(self.tried, len(exercising), self.exhausted, comparison)
+
+    async def _compare(self, workshop: Workshop, names: list[str], tests: list[str]) -> Comparison:
+        survivors = [Survivor(name, self._layer(self.survivors[name].candidate)) for name in names]
+        observed = ObservedRunner(workshop.harness.runner.value)
+        observation = Observation(workshop.interpreter.executable, tuple(tests), observed)
+        return await compare(workshop.session, survivors, observation)
+
+    async def _proof(self, workshop: Workshop, reproduction: Reproduction, name: str) -> Proof:
+        if self.survey.baseline is None:
+            raise SandboxError("pipeline.no-baseline")
+        return await prove_candidate(
+            workshop.harness,
+            self._layer(self.survivors[name].candidate),
+            base=self.survey.base,
+            reproduction=reproduction,
+            baseline=self.survey.baseline,
+            seconds=self.survey.request.settings.regression.seconds,
+        )
+
+    def _layer(self, candidate: Candidate) -> Layer:
+        return {**self.survey.base, **layer_of(candidate.changes)}
+
+    def _receipt(self, workshop: Workshop, reproduction: Reproduction, name: str, facts: CandidateFacts) -> Receipt:
+        proof = self.proofs[name]
+        best = name == self.verdict.order[0]
+        label, reasons = self._labelled(name, reproduction)
+        return Receipt(
+            label=label,
+            reproduction=proof.reproduction,
+            regression=proof.regression,
+            environment=workshop.harness.environment,
+            sandbox=workshop.sandbox,
+            limits=self.survey.request.settings.sandbox.limits,
+            flags=facts.flags,
+            agreement=self.verdict.agreement if best else None,
+            reasons=reasons,
+        )
+
+    def _labelled(self, name: str, reproduction: Reproduction) -> tuple[Label, tuple[Message, ...]]:
+        """The label of a proved candidate: the verdict's, but never `verified` by a test that we wrote ourselves."""
+        label = self.verdict.labels.get(name, Label.UNVERIFIED)
+        reasons = self.verdict.reasons if name == self.verdict.order[0] else ()
+        if label is Label.VERIFIED and reproduction.origin is Origin.EXAMPLE:
+            return Label.PARTLY_VERIFIED, (*reasons, Message("pipeline.example-only"))
+        return label, reasons
+
+    def _label(self) -> Label:
+        best = self.verdict.order[0] if self.verdict.order else None
+        return self.receipts[best].label if best in self.receipts else Label.UNVERIFIED
+
+    def finish(self) -> RunFinished:
+        """The last event: the best candidate with its receipt, and all survivors in their order."""
+        order = self.verdict.order
+        label = self._label()
+        best = order[0] if order and label is not Label.UNVERIFIED else None
+        return RunFinished(
+            label=label,
+            candidate=best,
+            patch=self.survivors[best].diff if best else "",
+            receipt=self.receipts.get(best) if best else None,
+            candidates=tuple(self._ranked(name) for name in order),
+            stop_reason=self.stop,
+            seconds=0.0,
+            tried=self.tried,
+            files=self.survey.files,
+            locations=self.survey.locations,
+        )
+
+    def _ranked(self, name: str) -> CandidateRanked:
+        """One line of the ranking; what was not proved is unverified, however it did in the screening."""
+        proposal = self.survivors[name]
+        candidate = proposal.candidate
+        receipt = self.receipts.get(name)
+        return CandidateRanked(
+            candidate=name,
+            label=receipt.label if receipt else Label.UNVERIFIED,
+            pattern=candidate.pattern,
+            path=candidate.location.path,
+            line=candidate.location.start_line,
+            diff=proposal.diff,
+            flags=len(receipt.flags) if receipt else 0,
+        )
+
+
+def _passed(result: ScreenResult) -> bool:
+    return result.passed
+
+
+def _proposed(proposal: Proposal) -> CandidateProposed:
+    candidate = proposal.candidate
+    return CandidateProposed(
+        candidate=candidate.id,
+        proposer=candidate.proposer,
+        pattern=candidate.pattern,
+        think=candidate.think,
+        answer=candidate.answer,
+        path=candidate.location.path,
+        line=candidate.location.start_line,
+        diff=proposal.diff,
+        prior=candidate.prior,
+    )
+
+
+def _why_red(result: ScreenResult) -> Message:
+    """What ended a candidate, in words."""
+    if result.first_red is None:
+        return Message("pipeline.pruned-by-ending", {"ending": result.ending.value})
+    first = result.first_red
+    return Message(
+        "pipeline.pruned-by-test",
+        {"test": first.id, "outcome": first.outcome.value, "exception": first.exception or first.outcome.value},
+    )

@@ -1,0 +1,77 @@
+"""The proof of one candidate: its own fresh layer, the reproduction twice, then the regression tests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from thinklonger.agent.execution import Baseline, Execution, Harness
+from thinklonger.agent.stages.verify.reproduction import Reproduction, red_tests
+from thinklonger.agent.types import Check, Layer, TestRun
+
+REPEATS = 2  # runs of the reproduction on the patch: a fix that holds once may be luck
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What running a candidate showed.
+
+    `reproduced`: every reproduction test is green in every repeat, in complete runs. `held`: no regression test got
+    worse; None where there are no regression tests. `flaky` are tests that turned red on the patch and are red on
+    the base too when asked again: they say nothing.
+    """
+
+    reproduction: Check
+    regression: Check | None
+    reproduced: bool
+    held: bool | None
+    flaky: tuple[str, ...] = ()
+
+
+async def prove_candidate(  # noqa: PLR0913 - what is run, on what, against what, for how long
+    harness: Harness, layer: Layer, *, base: Layer, reproduction: Reproduction, baseline: Baseline, seconds: float
+) -> Proof:
+    """Run a candidate's layer against the reproduction and the regression tests; raises SandboxError only."""
+    runs = [(await harness.run(reproduction.tests, layer=layer)).run for _ in range(REPEATS)]
+    after = next((run for run in runs if not _all_green(run, reproduction.tests)), runs[-1])
+    first = _check(reproduction.tests, reproduction.run, after)
+    reproduced = all(_all_green(run, reproduction.tests) for run in runs)
+    regression = tuple(test for test in baseline.green if test not in reproduction.tests)
+    if not reproduced or not regression:
+        return Proof(first, None, reproduced, held=None)
+    execution = await harness.run(regression, layer=layer, seconds=2 * seconds)
+    broken = _red_or_lost(execution, regression)
+    flaky = await _unsteady(harness, base, broken)
+    second = _check(regression, baseline.run, execution.run)
+    return Proof(first, second, reproduced, held=not set(broken) - set(flaky), flaky=flaky)
+
+
+async def _unsteady(harness: Harness, base: Layer, broken: Sequence[str]) -> tuple[str, ...]:
+    """Those of the broken tests that are red on the base as well when run alone."""
+    if not broken:
+        return ()
+    again = await harness.run(broken, layer=base)
+    return tuple(test for test in red_tests(again.run) if test in broken)
+
+
+def _all_green(run: TestRun, tests: Sequence[str]) -> bool:
+    green = {result.id for result in run.results if result.outcome.green}
+    return run.complete and green.issuperset(tests)
+
+
+def _red_or_lost(execution: Execution, tests: Sequence[str]) -> tuple[str, ...]:
+    """The tests that are not known to be green or skipped."""
+    known = {result.id for result in execution.run.results if not result.outcome.red}
+    return tuple(test for test in tests if test not in known)
+
+
+def _check(tests: Sequence[str], before: TestRun, after: TestRun) -> Check:
+    chosen = frozenset(tests)
+    return Check(
+        command=after.command,
+        tests=tuple(tests),
+        exit_code_before=before.exit_code,
+        exit_code_after=after.exit_code,
+        seconds_before=before.seconds,
+        seconds_after=after.seconds,
+        red_before=tuple(test for test in red_tests(before) if test in chosen),
+        red_after=tuple(test for test in red_tests(after) if test in chosen),
+    )
