@@ -26,7 +26,10 @@ from thinklonger.agent.types import (
 class SourceTree(Protocol):
     """Files of one state of a repository."""
 
-    root: Path
+    @property
+    def root(self) -> Path:
+        """The folder that the tree's paths are relative to."""
+        ...
 
     def read(self, path: PurePosixPath) -> FileState | None:
         """The file's bytes, or None where there is no such file; raises RepositoryError for a path outside."""
