@@ -2,8 +2,9 @@
 
 from thinklonger.agent.edits.application import apply_edits, edits_of
 from thinklonger.agent.edits.blocks import parse_blocks, render_blocks
-from thinklonger.agent.edits.diff import parse_diff, render_diff
+from thinklonger.agent.edits.diff import render_diff
 from thinklonger.agent.edits.edit import Create, Delete, Edit, Rename, Replace, SetMode
+from thinklonger.agent.edits.patch import parse_diff
 from thinklonger.agent.edits.trees import DirectoryTree, MemoryTree, layer_of
 from thinklonger.agent.edits.writing import write_changes
 
