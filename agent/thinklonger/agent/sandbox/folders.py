@@ -1,0 +1,69 @@
+"""Private temporary folders, and the sweep that removes those of launchers that died."""
+
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+PREFIX = "thinklonger-sandbox-"
+LOCK = ".lock"
+SETTLE_SECONDS = 60.0
+"""A folder younger than this may not have its lock yet."""
+
+
+class PrivateFolder:
+    """A folder that only we can read; whether its owner lives is told by a lock that dies with the owner."""
+
+    def __init__(self) -> None:
+        """Make it, after removing those whose owners died without doing so."""
+        sweep()
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
+        self._lock = os.open(self.path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def release(self) -> None:
+        """Give up the lock, after removal or for the next sweep."""
+        os.close(self._lock)
+
+
+def sweep() -> None:
+    """Remove our folders in the temporary directory whose owners are dead."""
+    with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+        for entry in entries:
+            if entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False) and _abandoned(entry):
+                remove_tree(Path(entry.path))
+
+
+def _abandoned(entry: os.DirEntry[str]) -> bool:
+    """Whether the folder is ours and nobody holds its lock."""
+    try:
+        status = entry.stat(follow_symlinks=False)
+        if status.st_uid != os.getuid() or time.time() - status.st_ctime < SETTLE_SECONDS:
+            return False
+        lock = os.open(f"{entry.path}/{LOCK}", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder, also where a command took away our right to look into a part of it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        return
+    for place, _, _ in os.walk(folder):
+        if not stat.S_ISLNK(os.lstat(place).st_mode):
+            os.chmod(place, 0o700)  # noqa: PTH101 - a plain string from os.walk
+    shutil.rmtree(folder, ignore_errors=True)
