@@ -1,9 +1,66 @@
 """The comparison as seen from outside the sandbox: send the payload, read its answer, group, put into words."""
 
-from collections.abc import Sequence
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import PurePosixPath
+from typing import cast
 
-from thinklonger.agent.execution.behaviour.nouns import Comparison, Observation, Survivor
+import msgspec
+
+from thinklonger.agent.execution.behaviour.grouping import differences_of, digest_of, groups_of
+from thinklonger.agent.execution.behaviour.nouns import (
+    Behaviour,
+    CallInput,
+    CallOutcome,
+    Comparison,
+    Observation,
+    Origin,
+    OutcomeKind,
+    Plain,
+    Survivor,
+)
+from thinklonger.agent.execution.behaviour.words import call, shown
 from thinklonger.agent.protocols import SandboxSession
+from thinklonger.agent.types import Command, CommandResult, Limits, Message
+
+_PACKAGE = "thinklonger_behaviour"
+_BOOT = (
+    "import os, sys; folder = os.environ['THINKLONGER_PAYLOAD']; sys.path.insert(0, folder); "
+    f"from {_PACKAGE}.main import main; sys.path.remove(folder); "
+    "sys.exit(main(folder, os.environ['THINKLONGER_OUT']))"
+)
+_MEMORY = 3 * 1024**3
+_GRACE = 10.0  # seconds that starting, importing and collecting may take beyond the time for comparing
+_CALL_SECONDS = 0.15
+_TEST_SECONDS = 1.0
+
+
+class _Input(msgspec.Struct, frozen=True):
+    function: str
+    names: list[str]
+    arguments: list[object]
+    origin: Origin
+
+
+class _Outcome(msgspec.Struct, frozen=True):
+    kind: OutcomeKind
+    value: object = None
+    exception: str = ""
+    changed: list[tuple[int, object]] = []
+    printed: str = ""
+    odd: str = ""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    nonce: str
+    problem: str = ""
+    inputs: list[_Input] = []
+    outcomes: list[_Outcome] = []
+    rows: dict[str, list[int]] = {}
 
 
 async def compare(session: SandboxSession, survivors: Sequence[Survivor], observation: Observation) -> Comparison:
@@ -12,4 +69,133 @@ async def compare(session: SandboxSession, survivors: Sequence[Survivor], observ
     Everything happens in one command in a fresh layer of `session`. Code that can't be recorded or compared is a
     result (`Comparison.problem`), not an error; raises SandboxError only when the sandbox itself breaks.
     """
-    raise NotImplementedError
+    began = time.perf_counter()
+    nonce = secrets.token_hex(16)
+    async with session.layer() as layer:
+        result = await layer.run(_command(survivors, observation, nonce))
+    answer = _read(result, nonce)
+    seconds = time.perf_counter() - began
+    if isinstance(answer, Message):
+        return Comparison(unknown=tuple(item.id for item in survivors), seconds=seconds, problem=answer)
+    return _compared(answer, survivors, seconds)
+
+
+def _command(survivors: Sequence[Survivor], observation: Observation, nonce: str) -> Command:
+    payload = {f"{_PACKAGE}/{name}": content for name, content in _sources().items()}
+    candidates: list[dict[str, str]] = []
+    for number, survivor in enumerate(survivors):
+        names: dict[str, str] = {}
+        for place, (path, state) in enumerate(sorted(survivor.layer.items())):
+            if path.suffix == ".py" and state is not None:
+                names[str(path)] = f"candidates/{number}/{place}.py"
+                payload[names[str(path)]] = state.content
+        candidates.append(names)
+    request = {
+        "nonce": nonce,
+        "runner": observation.runner.value,
+        "tests": observation.tests,
+        "options": observation.options,
+        "python_path": observation.python_path,
+        "inputs": observation.inputs,
+        "seconds": observation.seconds,
+        "seed": observation.seed,
+        "workers": observation.workers,
+        "call_seconds": _CALL_SECONDS,
+        "test_seconds": _TEST_SECONDS,
+        "candidates": candidates,
+    }
+    payload["request.json"] = json.dumps(request).encode()
+    return Command(
+        argv=(str(observation.interpreter), "-c", _BOOT),
+        env={"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", **observation.environment},
+        payload=payload,
+        limits=Limits(wall_seconds=observation.seconds + _GRACE, memory_bytes=_MEMORY),
+    )
+
+
+@cache
+def _sources() -> Mapping[str, bytes]:
+    folder = files("thinklonger.agent.execution.behaviour").joinpath("payload")
+    return {item.name: item.read_bytes() for item in folder.iterdir() if PurePosixPath(item.name).suffix == ".py"}
+
+
+def _read(result: CommandResult, nonce: str) -> _Answer | Message:
+    data = result.artifacts.get(f"behaviour-{nonce}.json")
+    if data is None:
+        tail = result.output.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        return Message("behaviour.no-answer", {"ending": result.ending.value, "output": tail[-300:]})
+    try:
+        answer = msgspec.convert(json.loads(data), type=_Answer)
+    except (ValueError, msgspec.ValidationError) as error:
+        return Message("behaviour.no-answer", {"ending": "unreadable", "output": str(error)})
+    if answer.nonce != nonce:
+        return Message("behaviour.no-answer", {"ending": "unreadable", "output": ""})
+    return Message(f"behaviour.{answer.problem}") if answer.problem else answer
+
+
+def _compared(answer: _Answer, survivors: Sequence[Survivor], seconds: float) -> Comparison:
+    inputs = tuple(_input(given) for given in answer.inputs)
+    silent = _silent(answer)
+    rows = {name: _behaviour(answer, row, silent) for name, row in answer.rows.items()}
+    behaviours: dict[str, Behaviour] = {}
+    unknown: list[str] = []
+    for number, survivor in enumerate(survivors):
+        behaviour = rows[str(number)]
+        if all(outcome.kind is OutcomeKind.SKIPPED for outcome in behaviour):
+            unknown.append(survivor.id)
+        else:
+            behaviours[survivor.id] = behaviour
+    groups = groups_of(inputs, behaviours)
+    return Comparison(
+        inputs=inputs,
+        base=rows["-1"],
+        behaviours=behaviours,
+        groups=groups,
+        differences=differences_of(inputs, behaviours, groups),
+        unknown=tuple(unknown),
+        seconds=seconds,
+    )
+
+
+def _input(given: _Input) -> CallInput:
+    arguments = tuple(cast("list[Plain]", given.arguments))
+    return CallInput(given.function, call(given.function, given.names, arguments), arguments, given.origin)
+
+
+def _silent(answer: _Answer) -> frozenset[int]:
+    """Inputs on which nobody returns a value: there, what happens to the arguments is the outcome."""
+    return frozenset(
+        place
+        for place in range(len(answer.inputs))
+        if all(answer.outcomes[row[place]].value is None for row in answer.rows.values())
+    )
+
+
+def _behaviour(answer: _Answer, row: Sequence[int], silent: frozenset[int]) -> Behaviour:
+    return tuple(
+        _outcome(answer.outcomes[number], answer.inputs[place], whole=place in silent)
+        for place, number in enumerate(row)
+    )
+
+
+def _outcome(outcome: _Outcome, given: _Input, *, whole: bool) -> CallOutcome:
+    value = cast("Plain", outcome.value)
+    counted = whole or (bool(given.names) and given.names[0] == "self")
+    changed = [[place, cast("Plain", form)] for place, form in outcome.changed if whole or place == 0]
+    left = cast("Plain", changed if counted else [])
+    return CallOutcome(
+        kind=outcome.kind,
+        digest=digest_of(outcome.kind, value, outcome.exception, outcome.printed, left),
+        words=_words(outcome, value, left),
+        value=value,
+        exception=outcome.exception,
+        changed=cast("Plain", [[place, form] for place, form in outcome.changed]),
+    )
+
+
+def _words(outcome: _Outcome, value: Plain, changed: Plain) -> str:
+    if outcome.kind is OutcomeKind.RAISED:
+        return f"raise {outcome.exception}"
+    if value is None and isinstance(changed, list) and changed:
+        return shown(cast("list[list[Plain]]", changed)[0][1])
+    return shown(value)

@@ -64,7 +64,8 @@ def children(value: Value, generic: str) -> List[Tuple[Step, str, Value]]:
     if sequence(value):
         return [(("item", i), f"{generic}.*", item) for i, item in enumerate(list(value)[:CHILDREN])]
     if isinstance(value, dict):
-        record = 0 < len(value) <= 12 and all(type(key) is str and key.isidentifier() for key in value)
+        mixed = len({type(item) for item in value.values()}) > 1
+        record = mixed and len(value) <= 12 and all(type(key) is str and key.isidentifier() for key in value)
         pairs = list(value.items())[:CHILDREN]
         return [(("key", key), f"{generic}[{key if record else '*'}]", item) for key, item in pairs]
     if isinstance(value, (type, set, frozenset)) or type(value) in ATOMS or callable(value):

@@ -1,0 +1,252 @@
+"""The payload's entry: read the request, record, vary, replay on base and candidates, write the answer.
+
+Request and answer are JSON; `comparison.py` on the other side says what the fields mean.
+"""
+
+from __future__ import annotations
+
+import gc
+
+import json
+import os
+import signal
+import sys
+import time
+import types
+from typing import Any, Dict, List, Set, Tuple
+
+from .canonical import text
+
+from .recording import Call, Recorder, State, distinct
+from .replay import Input, Job, Pool
+from .runners import run_tests
+from .transplant import Module, changed, compiled, loaded, tree
+from .variation import variations
+
+Value = Any  # values of the code under test: anything at all
+
+BASE = -1
+AGAIN = -2  # the base once more: what differs from the first time depends on more than the input
+SEEDS = 40  # recorded calls that are varied
+FIRST = 64  # inputs of the first round; a round that the clock cuts is not compared
+ROUND = 128
+
+
+class Work:
+    """One comparison: the request, the modules that candidates edit, and the clock."""
+
+    def __init__(self, request: Dict[str, Value], folder: str) -> None:
+        """Take the request; `folder` holds the candidates' files."""
+        self.request = request
+        self.folder = folder
+        self.root = os.getcwd()
+        self.began = time.monotonic()
+        self.problem = ""
+        self.modules: Dict[str, Module] = {}
+        self.calls: List[Call] = []
+        self.red: Set[str] = set()
+        self.tests: Dict[str, str] = {}
+
+    def left(self) -> float:
+        """Seconds that are left of the time allowed."""
+        return self.began + float(self.request["seconds"]) - time.monotonic()
+
+    def candidate_source(self, candidate: int, path: str) -> bytes:
+        """The bytes of one file as one candidate has it."""
+        name = self.request["candidates"][candidate][path]
+        with open(os.path.join(self.folder, name), "rb") as handle:
+            return handle.read()
+
+    def edited(self) -> Set[Tuple[str, str, int]]:
+        """File, name and first line of every code object of the base that some candidate edits."""
+        found: Set[Tuple[str, str, int]] = set()
+        for path in sorted({path for files in self.request["candidates"] for path in files}):
+            absolute = os.path.join(self.root, path)
+            try:
+                with open(absolute, "rb") as handle:
+                    codes = tree(compiled(handle.read(), absolute))
+            except (OSError, SyntaxError, ValueError):
+                continue
+            names = self._edited_names(codes, absolute, path)
+            for name in names or set(codes):
+                if name in codes:
+                    found.add((absolute, codes[name].co_name, codes[name].co_firstlineno))
+        return found
+
+    def _edited_names(self, codes: Dict[Tuple[str, ...], types.CodeType], absolute: str, path: str) -> Set[Any]:
+        names: Set[Any] = set()
+        for candidate, files in enumerate(self.request["candidates"]):
+            if path in files:
+                try:
+                    names |= changed(codes, tree(compiled(self.candidate_source(candidate, path), absolute)))
+                except (SyntaxError, ValueError):
+                    continue
+        functions = {name for name in names if name in codes and codes[name].co_flags & 0x01}
+        body = any(name in codes and not codes[name].co_flags & 0x01 for name in names)
+        return set() if body and not functions else functions
+
+    def record(self) -> None:
+        """Run the tests; keep the calls to the edited code."""
+        recorder = Recorder(self.root, self.edited(), set())
+        states: List[State] = []
+
+        def collected(test_files: Set[str]) -> None:
+            recorder.is_test |= test_files
+            own = [item for item in list(sys.modules.values()) if self._own(item)]
+            states.append(State(own))
+
+        self.tests = run_tests(self.request, recorder, collected)
+        for state in states:
+            state.restore()
+        self.red = {name for name, word in self.tests.items() if word == "red"}
+        calls = distinct(recorder.outer, SEEDS)
+        if not calls or len(distinct(recorder.direct, SEEDS)) and not _variable(calls):
+            calls = distinct(recorder.direct, SEEDS) or calls
+        self.calls = calls
+        if not self.tests:
+            self.problem = "no-tests"
+        elif not calls:
+            self.problem = "no-calls"
+
+    def _own(self, module: Value) -> bool:
+        path = getattr(module, "__file__", None)
+        return isinstance(path, str) and path.startswith(os.path.join(self.root, "")) and "site-packages" not in path
+
+    def load(self) -> None:
+        """Find the imported modules that candidates edit."""
+        for path in sorted({path for files in self.request["candidates"] for path in files}):
+            absolute = os.path.join(self.root, path)
+            module = loaded(absolute)
+            if module is not None:
+                with open(absolute, "rb") as handle:
+                    self.modules[path] = Module(module, absolute, handle.read())
+
+    def become(self, candidate: int) -> None:
+        """Turn this process into one that runs a candidate."""
+        if candidate < 0:
+            return
+        for path in self.request["candidates"][candidate]:
+            self.modules[path].install(self.candidate_source(candidate, path))
+
+
+def _variable(calls: List[Call]) -> bool:
+    """Whether arguments can be varied at all: plain values or containers of them somewhere on top."""
+    plain = (int, float, str, list, tuple, dict, set)
+    return any(isinstance(item, plain) and not isinstance(item, bool) for call in calls for item in call.arguments)
+
+
+def chosen_inputs(work: Work) -> Tuple[List[Input], List[Dict[str, Value]]]:
+    """The inputs that candidates are compared on, recorded ones first, and what the answer says of each."""
+    calls = sorted(work.calls, key=lambda call: call.test not in work.red)
+    by_function: Dict[int, List[Call]] = {}
+    for call in calls:
+        by_function.setdefault(id(call.function), []).append(call)
+    inputs: List[Input] = []
+    notes: List[Dict[str, Value]] = []
+    made: List[List[Tuple[Input, Dict[str, Value]]]] = []
+    for group in by_function.values():
+        for call in group:
+            given = Input(call.function, call.arguments)
+            inputs.append(given)
+            notes.append(_note(given, "red" if call.test in work.red else "green"))
+        made.append(_varied(work, group, int(work.request["inputs"]) // len(by_function)))
+    for i in range(max((len(row) for row in made), default=0)):
+        for row in made:
+            if i < len(row):
+                inputs.append(row[i][0])
+                notes.append(row[i][1])
+    return inputs, notes
+
+
+def _varied(work: Work, group: List[Call], limit: int) -> List[Tuple[Input, Dict[str, Value]]]:
+    seeds = group[:SEEDS]
+    rows: List[Tuple[Input, Dict[str, Value]]] = []
+    for item in variations([call.arguments for call in seeds], limit, int(work.request["seed"])):
+        red = seeds[item.seed].test in work.red
+        origin = "loose" if item.broken else "red-varied" if red else "green-varied"
+        given = Input(seeds[item.seed].function, item.arguments)
+        rows.append((given, _note(given, origin)))
+    return rows
+
+
+def _note(given: Input, origin: str) -> Dict[str, Value]:
+    function = given.function
+    return {
+        "function": getattr(function, "__qualname__", function.__name__),
+        "names": list(function.__code__.co_varnames[: len(given.arguments)]),
+        "arguments": given.forms,
+        "origin": origin,
+    }
+
+
+def compared(work: Work, inputs: List[Input]) -> Tuple[Pool, int]:
+    """Run base and candidates round by round while there is time; how many inputs every one of them saw."""
+    count = len(work.request["candidates"])
+    pool = Pool(inputs, float(work.request["call_seconds"]), int(work.request["workers"]))
+    deadline = work.began + float(work.request["seconds"])
+    at = 0
+    slowest = 0.0
+    while at < len(inputs):
+        size = FIRST if at == 0 else ROUND
+        began = time.monotonic()
+        if at and slowest * min(size, len(inputs) - at) > deadline - began:
+            break
+        indices = list(range(at, min(at + size, len(inputs))))
+        jobs = [_job(work, candidate, indices) for candidate in [BASE, AGAIN, *range(count)]]
+        allowed = deadline if at else max(deadline, began + 2.0)
+        if not pool.run(jobs, allowed):
+            break
+        slowest = (time.monotonic() - began) / len(indices)
+        at += len(indices)
+    return pool, at
+
+
+def _job(work: Work, candidate: int, indices: List[int]) -> Job:
+    return Job(candidate, list(indices), lambda: work.become(candidate))
+
+
+def answer(work: Work) -> Dict[str, Value]:
+    """Do everything; the answer as JSON."""
+    work.record()
+    if work.problem:
+        return {"problem": work.problem}
+    work.load()
+    inputs, notes = chosen_inputs(work)
+    recorded = time.monotonic() - work.began
+    gc.collect()
+    gc.freeze()
+    pool, complete = compared(work, inputs)
+    first, again = pool.answers.get(BASE, {}), pool.answers.get(AGAIN, {})
+    kept = [i for i in range(complete) if first.get(i) == again.get(i)]
+    table: Dict[str, int] = {}
+    rows = {
+        str(candidate): [
+            table.setdefault(pool.answers.get(candidate, {}).get(i, '{"kind":"skipped"}'), len(table)) for i in kept
+        ]
+        for candidate in [BASE, *range(len(work.request["candidates"]))]
+    }
+    return {
+        "inputs": [notes[i] for i in kept],
+        "outcomes": [json.loads(item) for item in table],
+        "rows": rows,
+        "recorded": len(work.calls),
+        "unstable": complete - len(kept),
+        "seconds": {"recording": recorded, "all": time.monotonic() - work.began},
+        "tests": work.tests,
+    }
+
+
+def main(folder: str, out: str) -> int:
+    """Read `request.json` in the payload's folder, write the answer below `out`."""
+    with open(os.path.join(folder, "request.json"), encoding="utf-8") as handle:
+        request = json.load(handle)
+    sys.path.extend(request["python_path"])
+    sys.path.insert(0, os.getcwd())
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    work = Work(request, folder)
+    said = answer(work)
+    said["nonce"] = request["nonce"]
+    target = os.path.join(out, "behaviour-{}.json".format(request["nonce"]))
+    with open(target, "w", encoding="utf-8") as handle:
+        handle.write(text(said))
+    return 0

@@ -1,0 +1,216 @@
+"""Run the tests once and record how they call the edited code: the outermost call of repository code, and the direct.
+
+A call is recorded where a profile hook sees a frame begin: its function and a deep copy of its arguments, before
+anything can change them. Two doors to the edited code are recorded: the repository function that test code calls
+(what tests are about), and the edited function itself where that is another one.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import os
+import sys
+import types
+from typing import Any, Dict, List, Optional, Set, Tuple
+
+from .canonical import canonical, text
+from .cloning import clone
+
+Value = Any  # values of the code under test: anything at all
+
+FOREIGN, OWN, EDITED = 0, 1, 2
+PER_FUNCTION = 160  # calls of one function that are looked at
+_GENERATOR = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
+
+
+class Call:
+    """One recorded call: the function, its positional and keyword arguments as one list, and the test around it."""
+
+    def __init__(self, function: types.FunctionType, arguments: List[Value], test: str) -> None:
+        """Take what the class's docstring says; `arguments` is in the order of the code object's own names."""
+        self.function = function
+        self.arguments = arguments
+        self.test = test
+
+
+class Recorder:
+    """A profile hook that records calls while it is installed."""
+
+    def __init__(self, root: str, edited: Set[Tuple[str, str, int]], is_test: Set[str]) -> None:
+        """`edited` are file, name and first line of code objects; `is_test` absolute paths of test files."""
+        self.root = os.path.join(root, "")
+        self.edited = edited
+        self.is_test = is_test
+        self.kinds: Dict[types.CodeType, int] = {}
+        self.count: Dict[types.CodeType, int] = {}
+        self.functions: Dict[types.CodeType, List[types.FunctionType]] = {}
+        self.outer: List[Call] = []
+        self.direct: List[Call] = []
+        self.test = ""
+        self.depth = 0
+        self.hot = False
+        self.pending: Optional[Call] = None
+        self.generators: Dict[int, Value] = {}
+
+    def start(self, test: str) -> None:
+        """Record what this test does from now on."""
+        self.test, self.depth, self.pending = test, 0, None
+        sys.setprofile(self._event)
+
+    def stop(self) -> None:
+        """Record no longer."""
+        sys.setprofile(None)
+        self._close()
+        self.depth = 0
+
+    def _event(self, frame: types.FrameType, event: str, _: Value) -> None:
+        if event == "call":
+            kind = self.kinds.get(frame.f_code)
+            if kind is None:
+                kind = self.kinds[frame.f_code] = self._classified(frame.f_code)
+            if kind:
+                self._enter(frame, kind)
+        elif event == "return" and self.kinds.get(frame.f_code):
+            self.depth = max(0, self.depth - 1)
+            if self.depth == 0:
+                self._close()
+
+    def _classified(self, code: types.CodeType) -> int:
+        path = code.co_filename
+        if not path.startswith(self.root) or code.co_name in ("<module>", "<lambda>") or path in self.is_test:
+            return FOREIGN
+        if not code.co_flags & 0x01 or code.co_name in ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>"):
+            return FOREIGN
+        inner = path[len(self.root) :]
+        parts = inner.split(os.sep)
+        if parts[-1].startswith(("test_", "conftest")) or {"site-packages", ".venv", ".tox"} & set(parts):
+            return FOREIGN
+        return EDITED if (path, code.co_name, code.co_firstlineno) in self.edited else OWN
+
+    def _enter(self, frame: types.FrameType, kind: int) -> None:
+        outermost = self.depth == 0
+        self.depth += 1
+        if kind == EDITED:
+            self.hot = True
+        if not (outermost or kind == EDITED) or self._resumed(frame):
+            return
+        seen = self.count[frame.f_code] = self.count.get(frame.f_code, 0) + 1
+        if seen > PER_FUNCTION or (kind == EDITED and not outermost and self._recursive(frame)):
+            return
+        call = self._snapshot(frame)
+        if call is None:
+            return
+        if outermost:
+            self.pending, self.hot = call, kind == EDITED
+        else:
+            self.direct.append(call)
+
+    def _resumed(self, frame: types.FrameType) -> bool:
+        if not frame.f_code.co_flags & _GENERATOR:
+            return False
+        if id(frame) in self.generators:
+            return True
+        self.generators[id(frame)] = frame
+        return False
+
+    @staticmethod
+    def _recursive(frame: types.FrameType) -> bool:
+        code, back = frame.f_code, frame.f_back
+        while back is not None:
+            if back.f_code is code:
+                return True
+            back = back.f_back
+        return False
+
+    def _close(self) -> None:
+        if self.pending is not None and self.hot:
+            self.outer.append(self.pending)
+        self.pending, self.hot = None, False
+
+    def _snapshot(self, frame: types.FrameType) -> Optional[Call]:
+        code = frame.f_code
+        scope = frame.f_locals
+        width = code.co_argcount + code.co_kwonlyargcount
+        width += bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
+        function = self._function(code, scope)
+        if function is None:
+            return None
+        memo: Dict[int, Value] = {}
+        try:
+            arguments = [clone(scope[name], memo) for name in code.co_varnames[:width]]
+        except Exception:  # noqa: BLE001 (an object's own copying may raise anything; such a call can't be replayed)
+            return None
+        return Call(function, arguments, self.test)
+
+    def _function(self, code: types.CodeType, scope: Dict[str, Value]) -> Optional[types.FunctionType]:
+        known = self.functions.get(code)
+        if known is None or code.co_freevars:
+            known = [item for item in gc.get_referrers(code) if type(item) is types.FunctionType]
+            self.functions[code] = known
+        fitting = [item for item in known if item.__code__ is code and _closes_over(item, scope)]
+        return fitting[0] if len(fitting) == 1 or (fitting and not code.co_freevars) else None
+
+
+def _closes_over(function: types.FunctionType, scope: Dict[str, Value]) -> bool:
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        try:
+            if name in scope and cell.cell_contents is not scope[name]:
+                return False
+        except ValueError:
+            continue
+    return True
+
+
+def distinct(calls: List[Call], limit: int) -> List[Call]:
+    """Calls with different functions or arguments, in the order of recording, at most `limit` of each test."""
+    seen: Set[Tuple[int, str]] = set()
+    per_test: Dict[str, int] = {}
+    kept: List[Call] = []
+    for call in calls:
+        try:
+            mark = (id(call.function), text(canonical(clone(call.arguments, {}))))
+        except Exception:  # noqa: BLE001 (an object's own properties may raise anything; the call is left out)
+            continue
+        if mark in seen or per_test.get(call.test, 0) >= limit:
+            continue
+        seen.add(mark)
+        per_test[call.test] = per_test.get(call.test, 0) + 1
+        kept.append(call)
+    return kept
+
+
+class State:
+    """Plain containers at module and class level, so that what tests leave behind can be undone."""
+
+    def __init__(self, modules: List[types.ModuleType]) -> None:
+        """Take copies of the containers of these modules and of their functions' defaults."""
+        self.saved: List[Tuple[Value, Value]] = []
+        for module in modules:
+            for value in list(module.__dict__.values()):
+                self._save(value)
+                if isinstance(value, type) and value.__module__ == module.__name__:
+                    for item in list(value.__dict__.values()):
+                        self._save(item)
+
+    def _save(self, value: Value) -> None:
+        if isinstance(value, types.FunctionType):
+            for item in value.__defaults__ or ():
+                self._save(item)
+        elif type(value) in (list, dict, set):
+            try:
+                self.saved.append((value, copy.copy(value)))
+            except Exception:  # noqa: BLE001 (items may have hashing and copying of their own)
+                return
+
+    def restore(self) -> None:
+        """Put the containers back as they were, and empty every functools cache."""
+        for value, before in self.saved:
+            if isinstance(value, list):
+                value[:] = before
+            else:
+                value.clear()
+                value.update(before)
+        for item in gc.get_objects():
+            if type(item).__name__ == "_lru_cache_wrapper":
+                item.cache_clear()
