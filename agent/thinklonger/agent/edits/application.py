@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from thinklonger.agent.edits.draft import Draft
 from thinklonger.agent.edits.edit import Create, Delete, Edit, Rename, Replace, SetMode
-from thinklonger.agent.edits.lines import differences, lines_of, occurrences
+from thinklonger.agent.edits.lines import Difference, differences, lines_of, occurrences
 from thinklonger.agent.edits.matching import replaced
 from thinklonger.agent.edits.paths import shown
 from thinklonger.agent.edits.text import decode, encode
@@ -15,6 +15,9 @@ from thinklonger.agent.edits.trees import MemoryTree
 from thinklonger.agent.errors import EditError
 from thinklonger.agent.protocols import SourceTree
 from thinklonger.agent.types import Changes, FileChange, FileState
+
+CLOSE = 2
+"""Changed places with at most so many equal lines between them become one block."""
 
 MINIMAL_CONTEXT = 8
 """Up to so many lines of context grow one by one; beyond, they double, so that a monotonous file stays cheap."""
@@ -137,7 +140,7 @@ def _replaces(path: PurePosixPath, before: str, after: str) -> Iterator[Replace]
     """One Replace for each changed place, each unique in the file as the ones before it leave it."""
     lines, new = lines_of(before), lines_of(after)
     moved = 0
-    for place in differences(lines, new):
+    for place in _joined(differences(lines, new)):
         low, high = place.start + moved, place.end + moved
         fresh = new[place.new_start : place.new_end]
         start, end = _unique(lines, low, high)
@@ -145,6 +148,17 @@ def _replaces(path: PurePosixPath, before: str, after: str) -> Iterator[Replace]
         lines[low:high] = fresh
         moved += len(fresh) - (high - low)
         yield Replace(path, search, "".join(lines[start : end + len(fresh) - (high - low)]))
+
+
+def _joined(places: Sequence[Difference]) -> list[Difference]:
+    """The places, those that hardly any lines separate taken as one."""
+    joined: list[Difference] = []
+    for place in places:
+        if joined and place.start - joined[-1].end <= CLOSE:
+            first = joined.pop()
+            place = Difference(first.start, place.end, first.new_start, place.new_end)  # noqa: PLW2901 (widened)
+        joined.append(place)
+    return joined
 
 
 def _unique(lines: Sequence[str], low: int, high: int) -> tuple[int, int]:

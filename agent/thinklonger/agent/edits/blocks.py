@@ -21,7 +21,7 @@ from pathlib import PurePosixPath
 
 from thinklonger.agent.edits.edit import Create, Delete, Edit, Rename, Replace, SetMode
 from thinklonger.agent.edits.lines import lines_of
-from thinklonger.agent.edits.paths import quoted, shown, unquoted
+from thinklonger.agent.edits.paths import legibly_quoted, shown, unquoted
 from thinklonger.agent.errors import EditError
 
 NO_NEWLINE = "\\ No newline at end of file"
@@ -222,4 +222,4 @@ def _written_path(path: PurePosixPath) -> str:
     """The path as it is where `parse_blocks` reads it back so, else quoted."""
     text = str(path)
     plain = text.isprintable() and not re.search(r"[\s\"\\]", text) and _unadorned(text) == text
-    return text if plain else quoted(text)
+    return text if plain else legibly_quoted(text)

@@ -56,7 +56,13 @@ def _is_git(part: str) -> bool:
 def shown(path: PurePosixPath | str) -> str:
     """The path for a person: as it is, or quoted where it holds control characters or undecodable bytes."""
     text = str(path)
-    return text if text.isprintable() else quoted(text)
+    return text if text.isprintable() else legibly_quoted(text)
+
+
+def legibly_quoted(path: PurePosixPath | str) -> str:
+    """The path in double quotes, with letters of any script as they are; `unquoted` reads it back."""
+    signs = (sign if sign.isprintable() and sign not in '"\\' else quoted(sign)[1:-1] for sign in str(path))
+    return f'"{"".join(signs)}"'
 
 
 def quoted(path: PurePosixPath | str) -> str:

@@ -118,7 +118,7 @@ class _Writing:
             os.link(name, backup, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
         except OSError:  # a file system without hard links: the name is missing for a moment
             os.rename(name, backup, src_dir_fd=folder, dst_dir_fd=folder)
-        self.undo.callback(os.replace, backup, name, src_dir_fd=folder, dst_dir_fd=folder)
+        self.undo.callback(_restore, folder, backup, name)
         self.backups.append((folder, backup))
 
     def _folder(self, path: PurePosixPath) -> int:
@@ -162,6 +162,12 @@ def _mode(mode: int, *, executable: bool) -> int:
     if executable == bool(mode & stat.S_IXUSR):
         return permissions
     return permissions | (permissions & 0o444) >> 2 if executable else permissions & ~0o111
+
+
+def _restore(folder: int, backup: str, name: str) -> None:
+    """Put the old file back; where it is still in place, renaming its second link does nothing, so that one goes."""
+    os.replace(backup, name, src_dir_fd=folder, dst_dir_fd=folder)
+    _unlink(folder, backup)
 
 
 def _put_new(folder: int, temporary: str, name: str) -> None:
