@@ -66,7 +66,7 @@ def _windows(message: str) -> tuple[str, ...]:
 def _lines(clues: Clues) -> Iterator[str]:
     """Lines that might be the repository's own code: inline code, frames' code, lines of Python or unnamed blocks."""
     for traceback in clues.tracebacks:
-        yield from (frame.code for frame in reversed(traceback.frames) if _SHORTEST_LINE <= len(frame.code))
+        yield from (frame.code for frame in reversed(traceback.frames) if len(frame.code) >= _SHORTEST_LINE)
     yield from (quote for quote in clues.quotes if _is_code(quote))
     for block in clues.blocks:
         yield from _block_lines(block)

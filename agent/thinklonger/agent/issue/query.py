@@ -67,8 +67,8 @@ STOP_WORDS = frozenset(
     probably problem quite rather re really reason reproduce result results right said same say says see seem seems seen
     several shall she should shouldn show shows since so some something sometimes still such sure take than thank thanks
     that the their them then there these they thing things think this those though through thus to too try trying two
-    under until up upon us use used user using usually ve version very via want wants was wasn way ways we well went were
-    weren
+    under until up upon us use used user using usually ve version very via want wants was wasn way ways we well went
+    were     weren
     what when where whether which while who whole whom whose why will with within without won work working works
     would wouldn yes yet you your
     bug bugs expected actual behavior behaviour observed describe description steps additional context feature request

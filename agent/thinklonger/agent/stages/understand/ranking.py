@@ -1,24 +1,129 @@
 """Rank files: every signal's share added up, explained, normalised, in an order that never depends on chance."""
 
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
-from thinklonger.agent.issue import Clues
-from thinklonger.agent.protocols import RepositoryView
-from thinklonger.agent.types import FileRank, Issue, LineCoverage, TestRun
+from thinklonger.agent.issue import Clues, PathTable
+from thinklonger.agent.repository import Repository
+from thinklonger.agent.stages.understand.mentions import named_definitions, named_paths, pasted_frames, quoted_wording
+from thinklonger.agent.stages.understand.runs import covered, failing_frames
+from thinklonger.agent.stages.understand.signals import Hint, Signal
+from thinklonger.agent.stages.understand.surroundings import about_tests, demotion, history, spread
+from thinklonger.agent.stages.understand.weights import WEIGHTS, Weights
+from thinklonger.agent.stages.understand.words import Words, explain_words, match_words
+from thinklonger.agent.types import Evidence, EvidenceKind, FileRank, Issue, LineCoverage, Message, TestRun
+
+MOST = 40
+"""How many files are reported; nobody reads on, and each carries its evidence."""
+_LEAST = 0.005
+"""Evidence that adds less than this to a score is not shown."""
+
+
+@dataclass(slots=True)
+class _Suspect:
+    """A file while it is being ranked: what was added, and the factors."""
+
+    words: float = 0.0
+    hints: list[Hint] = field(default_factory=list[Hint])
+    factors: list[tuple[float, Message]] = field(default_factory=list[tuple[float, Message]])
+
+    @property
+    def added(self) -> float:
+        """The sum of all reasons."""
+        return self.words + sum(hint.weight for hint in self.hints)
+
+    @property
+    def score(self) -> float:
+        """What is left of it after the factors."""
+        total = self.added
+        for factor, _ in self.factors:
+            total *= factor
+        return total
 
 
 def rank_files(  # noqa: PLR0913 - all that is known about the fault, by name
     issue: Issue,
     clues: Clues,
-    repository: RepositoryView,
+    repository: Repository,
     *,
     reproduction: TestRun | None,
     coverage: LineCoverage,
     red: AbstractSet[str],
 ) -> tuple[FileRank, ...]:
-    """All files with a reason for suspicion, most suspicious first; scores in [0, 1], the first has the highest.
+    """At most `MOST` files with a reason for suspicion, most suspicious first; scores in [0, 1], the first has 1.
 
     `coverage` are the lines that each test ran, `red` those of its tests that failed; both may be empty.
     """
-    del issue, clues, repository, reproduction, coverage, red
-    return ()
+    weights = WEIGHTS
+    paths = repository.paths()
+    table = PathTable(paths)
+    words = match_words(clues, repository, weights)
+    suspects = {path: _Suspect(words=score) for path, score in zip(paths, words.scores, strict=True) if score > 0}
+    ran = covered(coverage, red, weights)
+    known = frozenset(paths)
+    for signal in (
+        named_paths(clues, table, weights),
+        failing_frames(reproduction, repository, weights),
+        pasted_frames(clues, table, weights),
+        named_definitions(clues, repository, weights),
+        quoted_wording(clues, repository, weights),
+        ran,
+    ):
+        _add({path: hint for path, hint in signal.items() if path in known}, suspects)
+    tests_count = issue.test_command is None and not red and about_tests(clues, table, repository)
+    for path, suspect in suspects.items():
+        suspect.factors = _factors(path, repository, weights, ran=ran, tests_count=tests_count)
+    nearby = spread({path: suspect.score for path, suspect in suspects.items()}, repository, weights)
+    _add({path: hint for path, hint in nearby.items() if path in suspects}, suspects)
+    _add(history(sorted(suspects), repository, weights), suspects)
+    return _report(suspects, words, paths)
+
+
+def _add(signal: Signal, suspects: dict[PurePosixPath, _Suspect]) -> None:
+    """Add a signal's hints to the files that it speaks of."""
+    for path, hint in signal.items():
+        suspects.setdefault(path, _Suspect()).hints.append(hint)
+
+
+def _factors(
+    path: PurePosixPath, repository: Repository, weights: Weights, *, ran: Signal, tests_count: bool
+) -> list[tuple[float, Message]]:
+    """What lowers a file's score, and why."""
+    factors: list[tuple[float, Message]] = []
+    factor, why = demotion(path, repository, weights, tests_count=tests_count)
+    if why is not None:
+        factors.append((factor, why))
+    if ran and path not in ran:
+        factors.append((weights.not_run, Message("understand.not-run")))
+    return factors
+
+
+def _report(
+    suspects: Mapping[PurePosixPath, _Suspect], words: Words, paths: Sequence[PurePosixPath]
+) -> tuple[FileRank, ...]:
+    """The most suspicious files with their evidence, scores relative to the first."""
+    order = sorted(suspects, key=lambda path: (-round(suspects[path].score, 9), path))[:MOST]
+    top = suspects[order[0]].score if order else 0.0
+    if top <= 0:
+        return ()
+    places = {path: place for place, path in enumerate(paths)}
+    explained = explain_words(words, [places[path] for path in order])
+    return tuple(
+        FileRank(path, round(suspects[path].score / top, 4), _evidence(suspects[path], explained[places[path]], top))
+        for path in order
+    )
+
+
+def _evidence(suspect: _Suspect, words: Sequence[Hint], top: float) -> tuple[Evidence, ...]:
+    """A file's reasons, heaviest first, then what lowers its score: the weights add up to it, but for the lightest."""
+    hints = sorted((*suspect.hints, *words), key=lambda hint: (-hint.weight, hint.kind, hint.message.key))
+    shown = [
+        Evidence(hint.kind, round(hint.weight / top, 4), hint.message) for hint in hints if hint.weight / top >= _LEAST
+    ]
+    left = suspect.added
+    for factor, why in suspect.factors:
+        shown.append(Evidence(EvidenceKind.DEMOTED, round(left * (factor - 1) / top, 4), why))
+        left *= factor
+    return tuple(shown)

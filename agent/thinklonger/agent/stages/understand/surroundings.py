@@ -1,0 +1,74 @@
+"""What stands around a file: who imports it, how lately it changed, and whether it is a test or an accessory."""
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from pathlib import PurePosixPath
+
+from thinklonger.agent.issue import Clues, PathTable, resolve_paths
+from thinklonger.agent.protocols import RepositoryView
+from thinklonger.agent.repository import Repository
+from thinklonger.agent.stages.understand.signals import Hint, Signal
+from thinklonger.agent.stages.understand.weights import Weights
+from thinklonger.agent.types import EvidenceKind, Message
+
+_SOURCES = 30
+"""Suspicion spreads from this many files."""
+_ACCESSORY_FOLDERS = frozenset(
+    ("doc", "docs", "example", "examples", "benchmark", "benchmarks", "gallery", "tutorials", "asv_bench")
+)
+_ACCESSORY_FILES = frozenset(("setup.py", "conf.py", "versioneer.py", "_version.py", "conftest.py", "noxfile.py"))
+_TEST_WORDS = frozenset(("test", "tests", "testing", "fixture", "fixtures", "测试", "測試"))
+
+
+def spread(scores: Mapping[PurePosixPath, float], repository: RepositoryView, weights: Weights) -> Signal:
+    """Neighbours of suspicious files: one step along imports, both ways; what everybody imports says little."""
+    gains: dict[PurePosixPath, float] = {}
+    strongest: dict[PurePosixPath, tuple[float, str, PurePosixPath]] = {}
+    for path, score in sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:_SOURCES]:
+        for direction, neighbours, weight in (
+            ("imports", repository.importers(path), weights.importers),
+            ("imported", repository.imports(path), weights.imported),
+        ):
+            for neighbour in neighbours:
+                gain = weight * score / sqrt(len(neighbours))
+                gains[neighbour] = gains.get(neighbour, 0.0) + gain
+                if neighbour not in strongest or strongest[neighbour][0] < gain:
+                    strongest[neighbour] = (gain, direction, path)
+    return {
+        path: Hint(
+            EvidenceKind.GRAPH,
+            gain,
+            Message(f"understand.graph-{strongest[path][1]}", {"other": str(strongest[path][2])}),
+        )
+        for path, gain in gains.items()
+    }
+
+
+def history(paths: Sequence[PurePosixPath], repository: Repository, weights: Weights) -> Signal:
+    """Files that changed lately and often: they break most."""
+    hints: dict[PurePosixPath, Hint] = {}
+    for path in paths:
+        recency = repository.recency(path)
+        if recency > 0:
+            hints[path] = Hint(EvidenceKind.HISTORY, weights.history * recency, Message("understand.history"))
+    return hints
+
+
+def about_tests(clues: Clues, table: PathTable, repository: RepositoryView) -> bool:
+    """Whether the issue is about the tests themselves: its title says so, and it names a test file."""
+    words = clues.title.lower().replace("_", " ").split()
+    says = any(word.strip(".,:;'\"`()") in _TEST_WORDS for word in words) or any(
+        word in clues.title for word in _TEST_WORDS if not word.isascii()
+    )
+    return says and any(repository.is_test(hit.path) for hit in resolve_paths(clues, table))
+
+
+def demotion(
+    path: PurePosixPath, repository: RepositoryView, weights: Weights, *, tests_count: bool
+) -> tuple[float, Message | None]:
+    """The factor for a file that is seldom at fault, and why."""
+    if repository.is_test(path):
+        return (1.0, None) if tests_count else (weights.tests, Message("understand.demoted-test"))
+    if path.name in _ACCESSORY_FILES or any(part.lower() in _ACCESSORY_FOLDERS for part in path.parts[:-1]):
+        return weights.accessories, Message("understand.demoted-accessory")
+    return 1.0, None
