@@ -1,1 +1,23 @@
 """The terminal front door."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thinklonger.cli.services import Services
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None, *, services: "Services | None" = None) -> int:
+    """Run the command line (by default the process's own) and return its exit code.
+
+    0 done, 1 nothing verified or found, 2 usage, 3 environment, 130 cancelled. `services` replace the real ones.
+    """
+    import os  # noqa: PLC0415 (importing this package does nothing and costs nothing)
+    import sys  # noqa: PLC0415
+
+    from thinklonger.cli.front import run  # noqa: PLC0415
+    from thinklonger.cli.services import Services  # noqa: PLC0415
+
+    return run(sys.argv[1:] if argv is None else argv, environ=os.environ, services=services or Services())

@@ -18,6 +18,7 @@ from thinklonger.agent.trace.events import (
     FilesRanked,
     LocationsRanked,
     ProblemFound,
+    RepositoryIndexed,
     RunCancelled,
     RunFailed,
     RunFinished,
@@ -84,6 +85,7 @@ class Run:
     summary: Summary
     record: Record
     started: RunStarted | None = None
+    indexed: RepositoryIndexed | None = None
     finished: RunFinished | None = None
     failed: RunFailed | None = None
     problems: tuple[Message, ...] = ()
@@ -111,6 +113,7 @@ def load_run(folder: Path) -> Run:
         summary=summary,
         record=record,
         started=_last(events, RunStarted),
+        indexed=_last(events, RepositoryIndexed),
         finished=_last(events, RunFinished),
         failed=_last(events, RunFailed),
         problems=(*record.problems, *(event.message for event in events if isinstance(event, ProblemFound))),

@@ -1,0 +1,7 @@
+"""`python -m thinklonger.cli`."""
+
+import sys
+
+from thinklonger.cli import main
+
+sys.exit(main())

@@ -1,0 +1,189 @@
+"""The command line: subcommands, flags and their help, in the user's language."""
+
+import argparse
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import NoReturn, TypeAlias
+
+from thinklonger.agent.config.values import Given
+from thinklonger.agent.errors import UsageError
+from thinklonger.cli.words import Words
+
+_HELP_WIDTH = 100
+_Group: TypeAlias = argparse._ArgumentGroup  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] (argparse names no public type)
+_Exclusive: TypeAlias = argparse._MutuallyExclusiveGroup  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] (the same)
+
+
+@dataclass(slots=True)
+class Options:
+    """What the command line says; a setting is None where it says nothing."""
+
+    command: str = ""
+    action: str = ""
+    repo: str = "."
+    issue: str | None = None
+    issue_text: str | None = None
+    test_command: str | None = None
+    fetch: bool = False
+    apply: bool = False
+    quiet: bool = False
+    json: bool = False
+    format: str | None = None
+    run: str = ""
+    budget: str | None = None
+    engine: str | None = None
+    model: str | None = None
+    sandbox: str | None = None
+    top: str | None = None
+
+    def flags(self) -> Mapping[str, Given]:
+        """The settings that the command line gives, by their dotted names."""
+        given = {
+            "search.budget": ("--budget", self.budget),
+            "engine": ("--engine", self.engine),
+            "model": ("--model", self.model),
+            "sandbox.kind": ("--sandbox", self.sandbox),
+            "localize.top": ("--top", self.top),
+        }
+        return {name: Given(value, flag, text=True) for name, (flag, value) in given.items() if value is not None}
+
+
+def parse(argv: list[str], *, version: str, words: Words) -> Options:
+    """The options; prints and exits for --help and --version (SystemExit 0), raises UsageError for a mistake."""
+    options = Options()
+    parser = _parser(version, words)
+    parser.parse_args(argv, namespace=options)
+    if not options.command:
+        parser.error(words.say("help.no-command"))
+    if options.command == "runs" and not options.action:
+        parser.error(words.say("help.no-action"))
+    return options
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises what it has to say."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        raise UsageError("cli.usage", reason=message, program=self.prog)
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help of one width, whatever the terminal, with a heading of our own."""
+
+    def __init__(self, prog: str, *, usage: str = "usage: ") -> None:
+        """Take the program's name, and the word before its usage."""
+        super().__init__(prog, max_help_position=32, width=_HELP_WIDTH)
+        self._heading = usage
+
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[_Exclusive],
+        prefix: str | None = None,
+    ) -> None:
+        """Begin with the heading."""
+        super().add_usage(usage, actions, groups, self._heading if prefix is None else prefix)
+
+
+def _parser(version: str, words: Words) -> argparse.ArgumentParser:
+    formatter = partial(_Help, usage=words.say("help.usage"))
+    parser = _Parser(prog="thinklonger", add_help=False, formatter_class=formatter, allow_abbrev=False)
+    general = _describe(parser, "main", words)
+    general.add_argument(
+        "--version", action="version", version=f"thinklonger {version}", help=words.say("help.version")
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=words.say("help.commands"))
+    for name, fill in (("resolve", _resolve), ("localize", _localize), ("index", _index), ("runs", _runs)):
+        command = commands.add_parser(
+            name, help=words.say(f"help.{name}"), add_help=False, formatter_class=formatter, allow_abbrev=False
+        )
+        _describe(command, name, words)
+        fill(command, words)
+        _general(command, words)
+    general = _general(parser, words)
+    general.add_argument(
+        "--version", action="version", version=f"thinklonger {version}", help=words.say("help.version")
+    )
+    return parser
+
+
+def _describe(parser: argparse.ArgumentParser, name: str, words: Words) -> None:
+    parser.description = words.say(f"help.{name}-about").strip("\n")
+    examples = words.say(f"help.{name}-examples").strip("\n")
+    parser.epilog = f"{words.say('help.examples')}\n{examples}"
+
+
+def _general(parser: argparse.ArgumentParser, words: Words) -> _Group:
+    general = parser.add_argument_group(words.say("help.general"))
+    general.add_argument("-h", "--help", action="help", help=words.say("help.help"))
+    return general
+
+
+def _resolve(parser: argparse.ArgumentParser, words: Words) -> None:
+    _issue(parser, words)
+    search = parser.add_argument_group(words.say("help.group-search"))
+    search.add_argument("--budget", metavar="N|auto", help=words.say("help.budget"))
+    search.add_argument("--engine", metavar="builtin|URL", help=words.say("help.engine"))
+    search.add_argument("--model", metavar="NAME", help=words.say("help.model"))
+    _sandbox(search, words)
+    result = parser.add_argument_group(words.say("help.group-result"))
+    result.add_argument("--apply", action="store_true", help=words.say("help.apply"))
+    _machine(result, words)
+
+
+def _localize(parser: argparse.ArgumentParser, words: Words) -> None:
+    _issue(parser, words)
+    _sandbox(parser.add_argument_group(words.say("help.group-search")), words)
+    result = parser.add_argument_group(words.say("help.group-result"))
+    result.add_argument("--top", metavar="N", help=words.say("help.top"))
+    result.add_argument("--format", choices=("text", "json", "sarif"), help=words.say("help.format"))
+    _machine(result, words)
+
+
+def _index(parser: argparse.ArgumentParser, words: Words) -> None:
+    _repository(parser.add_argument_group(words.say("help.group-repository")), words)
+    _machine(parser.add_argument_group(words.say("help.group-result")), words)
+
+
+def _runs(parser: argparse.ArgumentParser, words: Words) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="COMMAND", title=words.say("help.commands"))
+    for name in ("list", "show"):
+        action = actions.add_parser(
+            name,
+            help=words.say(f"help.runs-{name}"),
+            add_help=False,
+            formatter_class=parser.formatter_class,
+            allow_abbrev=False,
+        )
+        _describe(action, f"runs-{name}", words)
+        if name == "show":
+            action.add_argument("run", metavar="RUN", help=words.say("help.run"))
+        _machine(action.add_argument_group(words.say("help.group-result")), words)
+        _general(action, words)
+
+
+def _issue(parser: argparse.ArgumentParser, words: Words) -> None:
+    _repository(parser.add_argument_group(words.say("help.group-repository")), words)
+    group = parser.add_argument_group(words.say("help.group-issue"))
+    one = group.add_mutually_exclusive_group()
+    one.add_argument("--issue", metavar="FILE|-|URL", help=words.say("help.issue"))
+    one.add_argument("--issue-text", metavar="TEXT", help=words.say("help.issue-text"))
+    group.add_argument("--fetch", action="store_true", help=words.say("help.fetch"))
+    group.add_argument("--test-command", metavar="CMD", help=words.say("help.test-command"))
+
+
+def _repository(group: _Group, words: Words) -> None:
+    group.add_argument("--repo", metavar="DIR", default=".", help=words.say("help.repo"))
+
+
+def _sandbox(group: _Group, words: Words) -> None:
+    choices = "auto|docker|bubblewrap|none"
+    group.add_argument("--sandbox", metavar=choices, help=words.say("help.sandbox"))
+
+
+def _machine(group: _Group, words: Words) -> None:
+    group.add_argument("--json", action="store_true", help=words.say("help.json"))
+    group.add_argument("--quiet", action="store_true", help=words.say("help.quiet"))

@@ -1,0 +1,184 @@
+"""`resolve` and `localize`: ask, watch, report, and perhaps write the patch."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from thinklonger.agent.config.places import state_directory
+from thinklonger.agent.errors import InternalError, UsageError
+from thinklonger.agent.trace import run_folder
+from thinklonger.agent.trace.events import Event, ProblemFound, RunFailed, RunFinished, RunStarted
+from thinklonger.agent.types import Issue, Label, Message
+from thinklonger.cli import machine, report
+from thinklonger.cli.desk import Desk, error_lines, tell
+from thinklonger.cli.issue import Source, read_issue
+from thinklonger.cli.page import bad, good, line, warn
+from thinklonger.cli.running import watch
+from thinklonger.cli.views import view_for
+from thinklonger.cli.words import clean_line
+
+CANCELLED = 130
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the caller has to remember of a run's events."""
+
+    started: RunStarted | None = None
+    finished: RunFinished | None = None
+    failed: RunFailed | None = None
+    problems: list[Message] = field(default_factory=list[Message])
+
+    def follow(self, event: Event) -> None:
+        """Take one more event in."""
+        match event:
+            case RunStarted():
+                self.started = event
+            case ProblemFound():
+                self.problems.append(event.message)
+            case RunFinished():
+                self.finished = event
+            case RunFailed():
+                self.failed = event
+            case _:
+                pass
+
+
+def resolve(desk: Desk) -> int:
+    """Run `thinklonger resolve`."""
+    seen, code = _run("resolve", desk)
+    finished = seen.finished
+    if finished is None:
+        return code
+    folder = _folder(seen, desk)
+    if desk.options.json:
+        run_id = seen.started.run_id if seen.started else ""
+        payload = machine.resolved(run_id, finished, folder=folder, problems=seen.problems, words=desk.words)
+        desk.out.write(machine.dump(payload) + "\n")
+    else:
+        desk.out.show(report.resolved(finished, folder, desk.words))
+    verified = bool(finished.patch) and finished.label is Label.VERIFIED
+    if desk.options.apply:
+        _apply(finished, desk)
+    return 0 if verified else 1
+
+
+def localize(desk: Desk) -> int:
+    """Run `thinklonger localize`."""
+    seen, code = _run("localize", desk)
+    finished = seen.finished
+    if finished is None:
+        return code
+    top = desk.settings.localize.top
+    locations = finished.locations[:top]
+    match output_format(desk):
+        case "json":
+            ranking = machine.ranking(finished.files, locations, words=desk.words)
+            about: dict[str, machine.Plain] = {
+                "run_id": seen.started.run_id if seen.started else "",
+                "seconds": finished.seconds,
+                "problems": machine.plain(tuple(seen.problems), desk.words),
+                "record": str(_folder(seen, desk) or "") or None,
+            }
+            desk.out.write(machine.dump({**ranking, **about}) + "\n")
+        case "sarif":
+            from thinklonger.cli.sarif import sarif  # noqa: PLC0415 (only who wants SARIF)
+
+            version = seen.started.version if seen.started else ""
+            log = sarif(locations, root=desk.repository, version=version, words=desk.words)
+            desk.out.write(machine.dump(log) + "\n")
+        case _:
+            desk.out.show(report.ranked(locations, desk.words, top=top))
+            if folder := _folder(seen, desk):
+                desk.err.show([] if desk.options.quiet else [report.record_line(folder, desk.words)])
+    return 0 if locations else 1
+
+
+def output_format(desk: Desk) -> str:
+    """The format that the flags agree on; raises UsageError where they don't."""
+    options = desk.options
+    if options.json and options.format not in (None, "json"):
+        raise UsageError("cli.two-formats", format=options.format or "")
+    return "json" if options.json else options.format or "text"
+
+
+def _run(job: str, desk: Desk) -> tuple[_Seen, int]:
+    """Run a job in front of a view; the code is that of a run that did not finish."""
+    output_format(desk)
+    _check_engine(desk)
+    issue, problems = _issue(desk)
+    from thinklonger.agent.pipeline import Request  # noqa: PLC0415 (heavy: after what can be wrong cheaply)
+
+    request = Request(repository=desk.repository, issue=issue, settings=desk.settings)
+    before = (*desk.problems, *problems)
+    if not desk.options.quiet:
+        tell(before, desk.err, desk.words)
+    seen = _Seen(problems=list(before))
+    with view_for(desk.err, desk.words, quiet=desk.options.quiet) as view:
+
+        def show(event: Event) -> None:
+            seen.follow(event)
+            view.show(event)
+
+        ended = watch(desk.services.job(job)(request), show, give_up=desk.err.show_cursor)
+    if not ended:
+        return seen, _say_ended(RunFailed("Cancelled", Message("cli.cancelled"), None, CANCELLED), seen, desk)
+    if seen.failed is not None:
+        return seen, _say_ended(seen.failed, seen, desk)
+    if seen.finished is None:
+        raise InternalError("cli.no-end")
+    return seen, 0
+
+
+def _say_ended(failed: RunFailed, seen: _Seen, desk: Desk) -> int:
+    """Say how a run ended that has no result."""
+    folder = _folder(seen, desk)
+    if desk.options.json or desk.options.format in ("json", "sarif"):
+        run_id = seen.started.run_id if seen.started else ""
+        payload = machine.failure(failed, desk.words, run_id=run_id, folder=folder)
+        desk.out.write(machine.dump(payload) + "\n")
+    lines = error_lines(failed.message, failed.remedy, desk.words)
+    desk.err.show(lines + ([report.record_line(folder, desk.words)] if folder else []))
+    return failed.exit_code
+
+
+def _check_engine(desk: Desk) -> None:
+    """Refuse what this version has not got, before anything is made."""
+    if desk.settings.engine != "builtin":
+        raise UsageError("cli.no-engine", engine=desk.settings.engine)
+    if desk.options.model:
+        raise UsageError("cli.no-model", model=desk.options.model)
+
+
+def _issue(desk: Desk) -> tuple[Issue, tuple[Message, ...]]:
+    options = desk.options
+    source = Source(options.issue, options.issue_text, options.test_command, options.fetch)
+    token = desk.surroundings.github_token
+    return read_issue(
+        source,
+        stdin=sys.stdin.buffer,
+        fetch=lambda url: desk.services.fetch(url, token),
+        language=desk.words.language,
+    )
+
+
+def _folder(seen: _Seen, desk: Desk) -> Path | None:
+    """Where the run's record lies."""
+    return run_folder(state_directory(desk.settings), seen.started.run_id) if seen.started else None
+
+
+def _apply(finished: RunFinished, desk: Desk) -> None:
+    """Write a verified patch into the user's tree, all of it or nothing; raises EditError."""
+    words = desk.words
+    if not finished.patch:
+        desk.err.show([line(bad(f"{words.mark('✗')} "), words.say("report.nothing-to-apply"))])
+        return
+    if finished.label is not Label.VERIFIED:
+        label = words.say(f"event.label-{finished.label}")
+        desk.err.show([line(warn(f"{words.mark('!')} "), words.say("report.not-applied", label=label))])
+        return
+    from thinklonger.agent.edits import DirectoryTree, parse_diff, write_changes  # noqa: PLC0415 (only for --apply)
+
+    write_changes(parse_diff(finished.patch, DirectoryTree(desk.repository)), desk.repository)
+    applied = words.say("report.applied", folder=clean_line(str(desk.repository)))
+    desk.err.show([line(good(f"{words.mark('✓')} "), applied)])
