@@ -91,10 +91,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 def _parser(version: str, words: Words) -> argparse.ArgumentParser:
     formatter = partial(_Help, usage=words.say("help.usage"))
     parser = _Parser(prog="thinklonger", add_help=False, formatter_class=formatter, allow_abbrev=False)
-    general = _describe(parser, "main", words)
-    general.add_argument(
-        "--version", action="version", version=f"thinklonger {version}", help=words.say("help.version")
-    )
+    _describe(parser, "main", words)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=words.say("help.commands"))
     for name, fill in (("resolve", _resolve), ("localize", _localize), ("index", _index), ("runs", _runs)):
         command = commands.add_parser(
