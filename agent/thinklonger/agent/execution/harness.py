@@ -1,11 +1,33 @@
 """The proof that a repository's tests run, and the handle to run them with."""
 
+import hashlib
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from thinklonger.agent.errors import ExecutionError
+from thinklonger.agent.execution import proof
+from thinklonger.agent.execution.commands import TestCommand, read_command
+from thinklonger.agent.execution.lending import lent_pytest
 from thinklonger.agent.execution.outcomes import Execution, Runner, Screened, ScreenResult
+from thinklonger.agent.execution.reading import REPORT, Finished, Reader, Record, Report, read_report, run_of
+from thinklonger.agent.execution.request import Place, Request, bounded, command_for, environment, make_nonce, shown
+from thinklonger.agent.execution.screening import Plan, screen
+from thinklonger.agent.execution.verdict import judge
 from thinklonger.agent.protocols import SandboxSession
-from thinklonger.agent.types import EnvironmentRecord, Interpreter, Layer, Limits, Message
+from thinklonger.agent.types import (
+    Command,
+    CommandResult,
+    EnvironmentRecord,
+    Interpreter,
+    Layer,
+    Limits,
+    Message,
+    TestResult,
+    TestRun,
+)
+
+USAGE_STATUS = 4
+"""What pytest exits with when it can't read its options, or a conftest."""
 
 
 async def prove(
@@ -22,27 +44,141 @@ async def prove(
     as does what a `test_command` selects. Raises UsageError for a command that is none, ExecutionError when the
     tests can't be run, with the first error that matters.
     """
-    raise NotImplementedError
+    asked = None if test_command is None else read_command(test_command)
+    place = Place(interpreter, lent_pytest(interpreter), () if asked is None else asked.environment, limits)
+    if asked is not None and asked.runner is Runner.COMMAND:
+        return await prove_command(session, place, asked)
+    runner = "auto" if asked is None else asked.runner.value
+    arguments = () if asked is None else asked.arguments
+    collected = await collect(session, place, Request("collect", runner, arguments, seconds=limits.wall_seconds))
+    report = collected.report
+    tests = report.planned or ()
+    selected = (*tests, *report.broken) if asked is not None else proof.resolve_names(tuple(tests_named), tests)
+    options = without(arguments, report.positional) if report.runner["runner"] == Runner.PYTEST else ()
+    harness = Harness(
+        session=session,
+        place=place,
+        environment=record_of(interpreter, report.runner, len(tests)),
+        runner=Runner(report.runner["runner"]),
+        selected=selected,
+        problems=proof.problems(report),
+        options=options,
+        drop_addopts=collected.drop_addopts,
+    )
+    if asked is None:
+        harness.all_tests = tests
+    return harness
+
+
+async def prove_command(session: SandboxSession, place: Place, asked: TestCommand) -> "Harness":
+    """Prove as much as can be proved of a command that is no known runner: the interpreter starts, the program is."""
+    request = Request("probe", Runner.COMMAND, program=asked.argv[0])
+    result, report = await ask(session, place, request)
+    if not report.runner:
+        raise proof.failure(result, report, place.interpreter, seconds=0.0)
+    if not report.runner["found"]:
+        raise ExecutionError("execution.program-missing", program=asked.argv[0])
+    return Harness(
+        session=session,
+        place=place,
+        environment=record_of(place.interpreter, report.runner, 1),
+        runner=Runner.COMMAND,
+        selected=(" ".join(asked.argv),),
+        problems=(),
+        argv=asked.argv,
+        all_tests=(" ".join(asked.argv),),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A collection that gave something to run; `drop_addopts`: the repository's own extra options were unusable."""
+
+    report: Report
+    drop_addopts: bool
+
+
+async def collect(session: SandboxSession, place: Place, request: Request) -> Collected:
+    """Collect tests; options that the repository adds and this environment does not know are left out at last.
+
+    Raises ExecutionError where nothing at all can be run.
+    """
+    result, report = await ask(session, place, request)
+    if report.status == USAGE_STATUS and not report.planned and not report.broken:
+        retried = replace(request, drop_addopts=True)
+        second_result, second = await ask(session, place, retried)
+        if second.planned or second.broken:
+            result, report, request = second_result, second, retried
+    if report.planned or (report.broken and worth_running(report, request)):
+        return Collected(report, request.drop_addopts)
+    raise proof.failure(result, report, place.interpreter, seconds=request.seconds)
+
+
+def worth_running(report: Report, request: Request) -> bool:
+    """Whether files that can't be collected are themselves the failing tests that were asked for."""
+    asked = request.runner != "auto"
+    return asked and not any(proof.missing_module(value) for value in report.broken.values())
+
+
+async def ask(session: SandboxSession, place: Place, request: Request) -> tuple[CommandResult, Report]:
+    """Run the payload once on the tree as it is, keeping the bytecode for later layers."""
+    nonce = make_nonce()
+    result = await session.warm(command_for(request, place, nonce=nonce))
+    return result, report_in(result, nonce)
+
+
+def report_in(result: CommandResult, nonce: str) -> Report:
+    """The report among a command's artifacts."""
+    return read_report(Reader(nonce).read(result.artifacts.get(REPORT, b"")))
+
+
+def without(words: Sequence[str], positional: Sequence[str]) -> tuple[str, ...]:
+    """The words that are options, once the positional ones are taken away (from the end)."""
+    left = list(reversed(words))
+    for word in reversed(positional):
+        if word in left:
+            left.remove(word)
+    return tuple(reversed(left))
+
+
+def record_of(interpreter: Interpreter, runner: Record, collected: int) -> EnvironmentRecord:
+    """What ran, with a digest over all of it."""
+    lent = " (lent by ThinkLonger)" if runner["lent"] else ""
+    fields = (str(interpreter.executable), runner["python"], runner["runner"], f"{runner['version']}{lent}", collected)
+    digest = hashlib.sha256("\0".join(map(str, (*fields, runner["implementation"]))).encode()).hexdigest()
+    return EnvironmentRecord(*fields, digest=digest)
 
 
 @dataclass(slots=True)
 class Harness:
     """A repository's tests, ready to run.
 
-    `selected`: the ids that the test command or the named tests select (empty without either). `problems`: what a
-    person should know about the proof, such as files that can't be collected.
+    `selected`: the ids that the test command or the named tests select (empty without either); a file that can't be
+    collected stands there by its path, and is red until all of its tests pass. `problems`: what a person should know
+    about the proof, such as files that can't be collected.
     """
 
     environment: EnvironmentRecord
     runner: Runner
     selected: tuple[str, ...]
     problems: tuple[Message, ...]
+    session: SandboxSession
+    place: Place
+    options: tuple[str, ...] = ()
+    argv: tuple[str, ...] = ()
+    drop_addopts: bool = False
+    all_tests: tuple[str, ...] | None = None
+    known: dict[str, TestResult] = field(default_factory=dict[str, TestResult])
 
     async def collect(self) -> tuple[str, ...]:
-        """The ids of all of the repository's tests; collected once."""
-        raise NotImplementedError
+        """The ids of all of the repository's tests; collected once. Empty where that fails."""
+        if self.all_tests is None:
+            request = self._request("collect", None, seconds=self.place.limits.wall_seconds)
+            _, report = await ask(self.session, self.place, request)
+            self.all_tests = report.planned or ()
+        return self.all_tests
 
-    async def run(
+    async def run(  # noqa: PLR0913 - one run has these dials, all but two of them defaulted
         self,
         tests: Sequence[str] | None,
         *,
@@ -58,7 +194,27 @@ class Harness:
         no further test is started. `fail_fast` stops at the first red test; the run is then not `complete`.
         Raises SandboxError only.
         """
-        raise NotImplementedError
+        wanted = tuple(tests) if tests is not None else self.selected or await self.collect()
+        async with self.session.layer(layer) as opened:
+            if self.runner is Runner.COMMAND:
+                limits = bounded(self.place.limits, min(seconds, seconds_per_test))
+                result = await opened.run(Command(self.argv, env=environment(self.place), limits=limits))
+                execution = Execution(judge(result, self.argv, opened.root), {})
+            else:
+                request = replace(
+                    self._request("run", wanted, seconds=seconds),
+                    coverage=coverage,
+                    seconds_per_test=seconds_per_test,
+                    fail_fast=fail_fast,
+                )
+                nonce = make_nonce()
+                result = await opened.run(command_for(request, self.place, nonce=nonce))
+                report = report_in(result, nonce)
+                run = run_of(Finished(result, report, self._shown(wanted), wanted, opened.root))
+                execution = Execution(run, report.coverage)
+        if not layer:
+            self.known |= {value.id: value for value in execution.run.results}
+        return execution
 
     def screen(
         self,
@@ -73,4 +229,34 @@ class Harness:
         Results come as they are known, not in order; `candidates` is read ahead by a batch for each worker. Closing
         the generator stops everything. Raises SandboxError only.
         """
-        raise NotImplementedError
+        request = replace(self._request("serve", tuple(tests)), seconds_per_test=seconds_per_candidate, fail_fast=True)
+        plan = Plan(
+            session=self.session,
+            place=self.place,
+            request=request,
+            tests=tuple(tests),
+            known={test: self.known[test] for test in tests if test in self.known},
+            seconds=seconds_per_candidate,
+            whole=self._screen_whole,
+        )
+        return screen(plan, candidates, workers=workers, servers=self.runner is not Runner.COMMAND)
+
+    async def _screen_whole(self, tests: Sequence[str], layer: Layer, seconds: float) -> TestRun:
+        """One candidate the slow way: an ordinary run."""
+        execution = await self.run(tests, layer=layer, seconds_per_test=seconds, seconds=seconds, fail_fast=True)
+        return execution.run
+
+    def _request(self, mode: str, tests: tuple[str, ...] | None, *, seconds: float = 60.0) -> Request:
+        return Request(
+            mode, self.runner.value, self.options, tests=tests, drop_addopts=self.drop_addopts, seconds=seconds
+        )
+
+    def _shown(self, tests: Sequence[str]) -> tuple[str, ...]:
+        options = self.options if self.runner is Runner.PYTEST else ()
+        words = tests if self.runner is Runner.PYTEST else [dotted(test) for test in tests]
+        return shown(self.place.interpreter, (self.runner.value, *options, *words))
+
+
+def dotted(test: str) -> str:
+    """A unittest test's id as its command line takes it."""
+    return test.removesuffix(".py").replace(".py::", ".").replace("::", ".").replace("/", ".")

@@ -1,0 +1,477 @@
+"""Screens many candidates in one process tree: import once, stop where a patched file is first needed, fork there.
+
+The server forks a scout, which begins an ordinary run of the tests. Whenever the scout is about to import a file that
+some candidate patches, it forks: the child goes on as the scout, the parent stays where it is, as a station. A
+candidate is tried by a fork of the station of the first file that it patches: everything that comes before that
+import (the runner, the configuration, other modules) is there already, and everything after it happens as in an
+ordinary run. The last station stands where everything is collected and no test has run, for candidates whose files
+nobody has imported by then. What no station can serve, the server runs from the beginning in a fork of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gc
+import importlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Callable
+
+from .main import choose_runner, extend_path
+from .report import Report
+from .request import Request, Run, nothing, silence
+
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+
+END = ""
+"""The label of the last station: all is collected."""
+SCOUT_SECONDS = 120.0
+GRACE_SECONDS = 0.5
+LOST: dict[str, Any] = {"lines": [], "timed_out": False, "status": 9, "seconds": 0.0}
+"""The reply of a station that died."""
+MEMORY_HEADROOM = 1 << 30
+"""What one candidate's process may take beyond what it was forked with, in bytes of address space."""
+
+
+class Candidate:
+    """A candidate's files, to be put in place and taken back."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        """Take the fields of the JSON object: the id, and contents in base64 by path (None: removed)."""
+        self.id: str = fields["id"]
+        files: dict[str, str | None] = fields["files"]
+        self.files = {path: None if text is None else base64.b64decode(text) for path, text in files.items()}
+        self._saved: dict[str, tuple[bytes, os.stat_result] | None] = {}
+
+    def apply(self, serial: int) -> None:
+        """Write the files; their times differ from every other candidate's, so that no bytecode can be mistaken."""
+        for path, content in self.files.items():
+            self._saved[path] = snapshot(path)
+            if content is None:
+                if os.path.exists(path):
+                    os.unlink(path)
+                continue
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(content)
+            saved = self._saved[path]
+            stamp = int(saved[1].st_mtime if saved else time.time()) + 2 * (serial + 1)
+            os.utime(path, (stamp, stamp))
+
+    def revert(self) -> None:
+        """Put the base's files back, times included."""
+        for path, saved in self._saved.items():
+            if saved is None:
+                if os.path.exists(path):
+                    os.unlink(path)
+                continue
+            with open(path, "wb") as file:
+                file.write(saved[0])
+            os.utime(path, ns=(saved[1].st_atime_ns, saved[1].st_mtime_ns))
+
+
+def snapshot(path: str) -> tuple[bytes, os.stat_result] | None:
+    """The file's content and times, or None where there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(), os.fstat(file.fileno())
+    except OSError:
+        return None
+
+
+class Server:
+    """The process that the launcher started, and in its forks the scout, the stations and the candidates."""
+
+    def __init__(self, request: Request, run: Run, runner: ModuleType) -> None:
+        """Know what to run and which files candidates patch."""
+        self.request = request
+        self.run = run
+        self.runner = runner
+        self.candidates = [Candidate(fields) for fields in request.candidates]
+        patched = {path for candidate in self.candidates for path in candidate.files if path.endswith(".py")}
+        self.watched = {os.path.join(run.root, path): path for path in sorted(patched)}
+        self.role = "server"
+        self.touched: set[str] = set()
+        self.pairs = [socket.socketpair() for _ in range(len(self.watched) + 1)]
+        self.news, self.tell = os.pipe()
+        self.next = 0
+        self.patched_now: set[str] = set()
+
+    # ── the scout ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def scout(self) -> dict[str, int]:
+        """Send the scout out; the stations that it leaves behind, by the path that each waits at."""
+        pid = os.fork()
+        if pid == 0:
+            self.role = "scout"
+            os.close(self.news)
+            self._scout_run()
+        os.close(self.tell)
+        stations: dict[str, int] = {}
+        missed: set[str] = set()
+        modules: list[str] = []
+        for line in read_lines(self.news, time.monotonic() + SCOUT_SECONDS):
+            news = json.loads(line)
+            if "station" in news:
+                stations[news["path"]] = news["station"]
+            missed.update(news.get("missed", ()))
+            modules += news.get("modules", ())
+            if news.get("path") == END:
+                break
+        os.close(self.news)
+        for path in missed:
+            stations.pop(path, None)
+        self.missed = missed
+        for index in stations.values():
+            send(self.pairs[index][0], {"preload": modules})
+        return stations
+
+    def _scout_run(self) -> None:
+        self.run.before_tests = lambda: self.pause(END)
+        self.run.leave = None
+        try:
+            self.runner.execute(self.run)
+        finally:
+            os._exit(0)
+
+    def touch(self, path: str) -> None:
+        """A file is about to be loaded; the scout stops there if a candidate patches it."""
+        name = self.watched.get(path)
+        if self.role != "scout" or name is None or name in self.touched:
+            return
+        self.touched.add(name)
+        if threading.current_thread() is threading.main_thread() and not has_threads():
+            self.pause(name)
+        else:
+            announce(self.tell, {"missed": [name]})
+
+    def pause(self, name: str) -> None:
+        """Leave a station here; returns in the scout, and in each candidate."""
+        if has_threads():
+            return
+        index, self.next = self.next, self.next + 1
+        news: dict[str, Any] = {"station": index, "path": name}
+        if name == END:
+            loaded = {os.path.abspath(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
+            unseen = (path for full, path in self.watched.items() if full in loaded and path not in self.touched)
+            news["missed"] = list(unseen)
+            news["modules"] = self._foreign_modules()
+        elif os.fork() == 0:
+            self.run.watch.rearm()
+            return
+        self.role = "station"
+        self.run.watch.disarm()
+        gc.freeze()
+        announce(self.tell, news)
+        self._serve(self.pairs[index][1])
+
+    def _foreign_modules(self) -> list[str]:
+        """The modules that are not the repository's, in the order in which their imports began."""
+        names: list[str] = []
+        for name, module in list(sys.modules.items()):
+            spec = getattr(module, "__spec__", None)
+            origin = getattr(spec, "origin", None)
+            if spec is not None and spec.name == name and (origin is None or self._is_foreign(origin)):
+                names.append(name)
+        return names
+
+    def _is_foreign(self, origin: str) -> bool:
+        return not origin.startswith(os.path.join(self.run.root, "")) and "__main__" not in origin
+
+    # ── a station ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _serve(self, connection: socket.socket) -> None:
+        """Try candidates as they are asked for; returns in each candidate's process."""
+        for first, second in self.pairs:
+            first.close()
+            if second is not connection:
+                second.close()
+        reader = connection.makefile("rb")
+        for line in reader:
+            message = json.loads(line)
+            if "preload" in message:
+                preload(message["preload"])
+                gc.freeze()
+                continue
+            reply = self.attempt(message["candidate"])
+            if reply is None:
+                connection.close()
+                return
+            send(connection, reply)
+        os._exit(0)
+
+    def attempt(self, serial: int) -> dict[str, Any] | None:
+        """Try one candidate in a fork; None in the fork, which then goes on to run the tests."""
+        candidate = self.candidates[serial]
+        reading, writing = os.pipe()
+        started = time.monotonic()
+        candidate.apply(serial)
+        pid = os.fork()
+        if pid == 0:
+            os.close(reading)
+            self._become(candidate, writing)
+            return None
+        os.close(writing)
+        lines, timed_out = gather(reading, pid, started + self.request.seconds_per_test + GRACE_SECONDS)
+        os.close(reading)
+        kill_tree(pid)
+        _, status = os.waitpid(pid, 0)
+        candidate.revert()
+        return {"lines": lines, "timed_out": timed_out, "status": status, "seconds": time.monotonic() - started}
+
+    def _become(self, candidate: Candidate, writing: int) -> None:
+        """Be the candidate's process."""
+        self.role = "candidate"
+        self.patched_now = {os.path.join(self.run.root, path) for path in candidate.files}
+        self.run.report.move(writing)
+        self.run.leave = leave
+        self.run.before_tests = nothing
+        self.request.seconds = 2 * self.request.seconds_per_test
+        self.run.extend()
+        limit_memory()
+        seconds = int(self.request.seconds_per_test) + 2
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        ceiling = int(used.ru_utime + used.ru_stime) + seconds
+        resource.setrlimit(resource.RLIMIT_CPU, (ceiling, ceiling + 1))
+        importlib.invalidate_caches()
+
+    # ── the server ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def screen(self, out: Report) -> None:
+        """Try all candidates in order and report each."""
+        stations = self.scout()
+        for serial, candidate in enumerate(self.candidates):
+            station = self._station_for(candidate, stations)
+            out.write("trying", {"id": candidate.id})
+            reply = self._ask(station, serial) if station is not None else self.attempt(serial)
+            if reply is None and station is None:
+                self._run_whole()
+            if reply is None:
+                candidate.revert()
+                stations = {path: index for path, index in stations.items() if index != station}
+                reply = dict(LOST)
+            out.write("tried", dict(reply, id=candidate.id))
+
+    def _run_whole(self) -> None:
+        """In a candidate's process that no station forked: run from the beginning."""
+        try:
+            self.runner.execute(self.run)
+        finally:
+            os._exit(0)
+
+    def _station_for(self, candidate: Candidate, stations: dict[str, int]) -> int | None:
+        """The earliest station among the candidate's files; the last one where nobody has needed any of them."""
+        if any(path in self.missed or not path.endswith(".py") for path in candidate.files):
+            return None
+        waiting = [stations[path] for path in candidate.files if path in stations]
+        return min(waiting) if waiting else stations.get(END)
+
+    def _ask(self, station: int, serial: int) -> dict[str, Any] | None:
+        """Let a station try a candidate; None where the station has died."""
+        connection = self.pairs[station][0]
+        try:
+            send(connection, {"candidate": serial})
+            connection.settimeout(self.request.seconds_per_test + 4 * GRACE_SECONDS + 5.0)
+            line = read_line(connection)
+        except OSError:
+            return None
+        return json.loads(line) if line else None
+
+
+# ── the hooks into imports ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def watch_imports(server: Server) -> None:
+    """Have the server told before a source file is loaded; bytecode of a patched file is neither read nor written."""
+    loader = importlib.machinery.SourceFileLoader
+    original = loader.get_code
+
+    def get_code(self: importlib.machinery.SourceFileLoader, fullname: str) -> CodeType | None:
+        server.touch(self.path)
+        if self.path in server.patched_now:
+            return self.source_to_code(self.get_data(self.path), self.path)  # type: ignore[no-any-return] # stubs vary
+        return original(self, fullname)
+
+    loader.get_code = get_code  # type: ignore[method-assign] # the one place through which all source imports go
+
+
+def watch_rewriting(server: Server, hook: type) -> None:
+    """The same for files that pytest loads itself, because it rewrites their assertions."""
+    original: Callable[[Any, ModuleType], None] = hook.exec_module  # type: ignore[attr-defined] # pytest's loader
+
+    def exec_module(self: object, module: ModuleType) -> None:
+        spec = module.__spec__
+        if spec is not None and spec.origin is not None:
+            server.touch(spec.origin)
+        original(self, module)
+
+    hook.exec_module = exec_module  # type: ignore[attr-defined] # see above
+
+
+def preload(modules: list[str]) -> None:
+    """Import what the tests will need anyway; what can't be imported here is left to them."""
+    for name in modules:
+        if name not in sys.modules:
+            try:
+                importlib.import_module(name)
+            except BaseException:  # noqa: BLE001, S112 - whatever a foreign module raises, the tests will meet it too
+                continue
+
+
+# ── processes ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def has_threads() -> bool:
+    """Whether this process has more threads than this one: a fork would lose them."""
+    if threading.active_count() > 1:
+        return True
+    try:
+        return len(os.listdir("/proc/self/task")) > 1
+    except OSError:
+        return False
+
+
+def leave() -> None:
+    """End this candidate's process at once."""
+    os._exit(0)
+
+
+def limit_memory() -> None:
+    """Give this process some headroom and no more."""
+    try:
+        with open("/proc/self/statm") as file:
+            size = int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = size + MEMORY_HEADROOM
+    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+
+
+def gather(pipe: int, pid: int, deadline: float) -> tuple[list[str], bool]:
+    """The lines of a candidate's report until it has ended, died or run out of time; whether the last."""
+    data = b""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return complete_lines(data), True
+        ready, _, _ = select.select([pipe], [], [], min(left, 0.2))
+        if ready:
+            chunk = os.read(pipe, 1 << 16)
+            data += chunk
+            if not chunk:
+                return complete_lines(data), False
+        elif has_ended(pid):
+            return complete_lines(data), False
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a child is dead, without reaping it."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def complete_lines(data: bytes) -> list[str]:
+    """The lines, without a last one that was cut off."""
+    return data.decode("ascii", "replace").split("\n")[:-1]
+
+
+def kill_tree(pid: int) -> None:
+    """SIGKILL to a child and everything that descends from it."""
+    for victim in (pid, *descendants(pid)):
+        with contextlib.suppress(OSError):
+            os.kill(victim, signal.SIGKILL)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that descend from this one, where the system says so."""
+    found: list[int] = []
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            children = [int(word) for word in file.read().split()]
+    except OSError:
+        return found
+    for child in children:
+        found += [child, *descendants(child)]
+    return found
+
+
+# ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def announce(pipe: int, message: dict[str, Any]) -> None:
+    """One line of news to the server."""
+    data = (json.dumps(message) + "\n").encode("ascii")
+    while data:
+        data = data[os.write(pipe, data) :]
+
+
+def send(connection: socket.socket, message: dict[str, Any]) -> None:
+    """One line to the other end; an end that has gone away is noticed when its answer is missing."""
+    try:
+        connection.sendall((json.dumps(message) + "\n").encode("ascii"))
+    except OSError:
+        return
+
+
+def read_line(connection: socket.socket) -> bytes:
+    """One line from the other end; empty where it has gone away. Raises OSError when it takes too long."""
+    data = b""
+    while not data.endswith(b"\n"):
+        chunk = connection.recv(1 << 16)
+        if not chunk:
+            return b""
+        data += chunk
+    return data
+
+
+def read_lines(pipe: int, deadline: float) -> Any:  # noqa: ANN401 - a generator of lines, named so for old interpreters
+    """Lines from a pipe until it closes or the time is up."""
+    data = b""
+    while time.monotonic() < deadline:
+        ready, _, _ = select.select([pipe], [], [], max(deadline - time.monotonic(), 0.0))
+        chunk = os.read(pipe, 1 << 16) if ready else b""
+        if not chunk:
+            return
+        data += chunk
+        *lines, data = data.split(b"\n")
+        yield from lines
+
+
+def serve(request: Request) -> None:
+    """Screen the request's candidates; the report goes to standard output."""
+    out = Report(os.dup(1), request.nonce)
+    silence()
+    run = Run(request, Report(None, request.nonce), None)
+    runner = choose_runner(request)
+    if runner == "pytest":
+        if request.lent and importlib.util.find_spec("pytest") is None:
+            from .lending import lend  # noqa: PLC0415 - rarely needed
+
+            lend(request.lent)
+        from . import pytest_runner as module  # noqa: PLC0415 - imports pytest
+
+        hook = module.rewriting_hook()
+    else:
+        from . import unittest_runner as module  # type: ignore[no-redef] # noqa: PLC0415 - the same functions
+
+        hook = None
+    extend_path(run.root)
+    server = Server(request, run, module)
+    watch_imports(server)
+    if hook is not None:
+        watch_rewriting(server, hook)
+    gc.freeze()
+    server.screen(out)
+    out.write("end", {"status": 0})
+    os._exit(0)

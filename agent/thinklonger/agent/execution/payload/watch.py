@@ -1,0 +1,96 @@
+"""Ends what hangs: first by an exception at the line where it hangs, then, if it won't be interrupted, for good."""
+
+from __future__ import annotations
+
+import faulthandler
+import signal
+import threading
+import time
+from typing import IO, TYPE_CHECKING, Any, Callable
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from .frames import Places
+
+REPEAT_SECONDS = 0.25
+REPEATS = 4
+GRACE_SECONDS = 2.0
+"""What can't be interrupted by a Python signal handler (a loop in C) is killed this much later."""
+
+
+class Hang(BaseException):
+    """The time of a test is up. No `except Exception` catches it."""
+
+    def __str__(self) -> str:
+        """Say it in the runner's own report."""
+        return "still running after its time was up"
+
+
+class Watch:
+    """One alarm at a time, on the main thread.
+
+    `dump` is a file that gets the stack of what had to be killed; `give_up` is called when code that catches
+    everything has swallowed the exception again and again; it must not return.
+    """
+
+    def __init__(self, places: Places, dump: IO[bytes] | None, give_up: Callable[[], None]) -> None:
+        """Know where stacks are written, and what to do at the very end."""
+        self._places = places
+        self._dump = dump
+        self._give_up = give_up
+        self._deadline = 0.0
+        self._fired = 0
+        self._armed = False
+        self.frames: list[tuple[str, int, str]] = []
+
+    @property
+    def fired(self) -> bool:
+        """Whether the time was up since `begin`."""
+        return self._fired > 0
+
+    def begin(self, seconds: float) -> None:
+        """A new test, which may take so long."""
+        self._deadline = time.monotonic() + seconds
+        self._fired = 0
+        self.frames = []
+
+    def arm(self, least: float = 0.1) -> None:
+        """From here on the test's own code runs; it has what is left of its time, `least` seconds anyway."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        seconds = max(self._deadline - time.monotonic(), least)
+        self._armed = True
+        signal.signal(signal.SIGALRM, self._alarm)
+        if self._dump is not None:
+            faulthandler.dump_traceback_later(seconds + GRACE_SECONDS, exit=True, file=self._dump)
+        signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT_SECONDS)
+
+    def rearm(self) -> None:
+        """After a fork, which takes no timer along: go on as before."""
+        if self._armed:
+            self.arm()
+
+    def disarm(self) -> None:
+        """The test's own code has ended."""
+        self._armed = False
+        if threading.current_thread() is threading.main_thread():
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            if self._dump is not None:
+                faulthandler.cancel_dump_traceback_later()
+
+    def _alarm(self, _number: int, frame: FrameType | None) -> None:
+        __tracebackhide__ = True  # pytest's report ends where the test hangs
+        if not self._armed:
+            return
+        self._fired += 1
+        if self._fired == 1:
+            self.frames = self._places.of_stack(frame)
+        if self._fired > REPEATS:
+            self._give_up()
+        raise Hang
+
+
+def hang_record(watch: Watch) -> dict[str, Any]:
+    """What the report says of a test whose time was up."""
+    return {"outcome": "timed-out", "exception": "Timeout", "text": "", "frames": watch.frames}

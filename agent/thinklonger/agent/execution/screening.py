@@ -1,0 +1,292 @@
+"""Screens many candidates quickly: batches for servers inside the sandbox, one server a worker."""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from thinklonger.agent.execution.outcomes import Screened, ScreenResult
+from thinklonger.agent.execution.reading import Reader, Record, Report, read_report
+from thinklonger.agent.execution.request import Place, Request, command_for, make_nonce
+from thinklonger.agent.protocols import SandboxSession
+from thinklonger.agent.types import CommandResult, Ending, Layer, Outcome, TestResult, TestRun
+
+FIRST_BATCH = 32
+LARGEST_BATCH = 128
+BATCH_SECONDS = 6.0
+"""A batch is what a worker gets through in about this time: a server's start is then a small part of it."""
+BATCH_BYTES = 16 * 1024**2
+CONTROL = "\0base"
+"""The id of the candidate that changes nothing: screening must judge it as the ordinary run did."""
+
+Whole = Callable[[Sequence[str], Layer, float], Awaitable[TestRun]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What every worker needs: where and what to run, what the base is known to give, and the slow way."""
+
+    session: SandboxSession
+    place: Place
+    request: Request
+    tests: tuple[str, ...]
+    known: Mapping[str, TestResult]
+    seconds: float
+    whole: Whole
+
+
+class Source:
+    """The candidates, handed out in batches to whoever asks."""
+
+    def __init__(self, candidates: AsyncIterable[Screened] | Iterable[Screened]) -> None:
+        """Read from this; nothing is read before it is asked for."""
+        self._items = aiter(candidates) if isinstance(candidates, AsyncIterable) else walk(candidates)
+        self._lock = asyncio.Lock()
+
+    async def take(self, count: int) -> list[Screened]:
+        """Up to `count` candidates, fewer where they are large; empty at the end."""
+        batch: list[Screened] = []
+        size = 0
+        async with self._lock:
+            while len(batch) < count and size < BATCH_BYTES:
+                try:
+                    item = await anext(self._items)
+                except StopAsyncIteration:
+                    break
+                batch.append(item)
+                size += sum(len(state.content) for state in item.layer.values() if state is not None)
+        return batch
+
+
+async def walk(items: Iterable[Screened]) -> AsyncIterator[Screened]:
+    """An ordinary iterable, asynchronously; others get their turn between two items."""
+    for item in items:
+        yield item
+        await asyncio.sleep(0)
+
+
+@dataclass(slots=True)
+class Rate:
+    """How long a candidate takes, as far as is known, and whether servers judge as ordinary runs do."""
+
+    seconds: float | None = None
+    trusted: bool | None = None
+    gate: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def batch(self) -> int:
+        """How many candidates to take at once."""
+        if self.seconds is None:
+            return FIRST_BATCH
+        return max(4, min(LARGEST_BATCH, int(BATCH_SECONDS / max(self.seconds, 1e-3))))
+
+    def learn(self, seconds: float) -> None:
+        """A candidate took so long."""
+        self.seconds = seconds if self.seconds is None else 0.9 * self.seconds + 0.1 * seconds
+
+
+async def screen(
+    plan: Plan,
+    candidates: AsyncIterable[Screened] | Iterable[Screened],
+    *,
+    workers: int,
+    servers: bool,
+) -> AsyncGenerator[ScreenResult]:
+    """Results as they are known. See `Harness.screen`."""
+    source, rate = Source(candidates), Rate(trusted=None if servers else False)
+    results: asyncio.Queue[ScreenResult | None] = asyncio.Queue()
+    tasks = [asyncio.create_task(work(plan, source, rate, results)) for _ in range(max(1, workers))]
+    for task in tasks:
+        task.add_done_callback(lambda _: results.put_nowait(None))
+    try:
+        left = len(tasks)
+        while left:
+            result = await results.get()
+            if result is not None:
+                yield result
+                continue
+            left -= 1
+            for task in tasks:
+                if task.done():
+                    task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def work(plan: Plan, source: Source, rate: Rate, results: "asyncio.Queue[ScreenResult | None]") -> None:
+    """One worker: batch after batch."""
+    if rate.trusted is None:
+        async with rate.gate:
+            if rate.trusted is None:
+                rate.trusted = await servers_agree(plan)
+    while batch := await source.take(rate.batch if rate.trusted else 1):
+        if rate.trusted:
+            await serve(plan, batch, rate, results)
+        else:
+            for candidate in batch:
+                results.put_nowait(await slowly(plan, candidate))
+
+
+async def servers_agree(plan: Plan) -> bool:
+    """Whether a server judges the unchanged base as the ordinary run did; without such a run it must be red."""
+    told = Told()
+    await run_batch(plan, [Screened(CONTROL, {})], told.take, replace(plan.request, fail_fast=False))
+    if not told.tried:
+        return False
+    report, _ = report_of(told.tried[0])
+    if not plan.known:
+        return not passes(plan.tests, report)
+    reds = {test: value for test, value in plan.known.items() if value.outcome.red}
+    seen = report.results
+    hidden = [test for test, value in reds.items() if not is_red(test, report, value)]
+    surprising = [
+        test for test, value in plan.known.items() if value.outcome.green and test in seen and seen[test].outcome.red
+    ]
+    return not hidden and not surprising
+
+
+def is_red(test: str, report: Report, value: TestResult) -> bool:
+    """Whether the server's run shows this test as red, and for the same reason."""
+    seen = report.results.get(test)
+    if seen is not None:
+        return seen.outcome.red and seen.exception == value.exception
+    return not passes((test,), report)
+
+
+@dataclass(slots=True)
+class Told:
+    """What a server has said so far."""
+
+    tried: list[Record] = field(default_factory=list[Record])
+    trying: str | None = None
+    ended: bool = False
+
+    def take(self, record: Record) -> None:
+        """One more record."""
+        match record["kind"]:
+            case "trying":
+                self.trying = record["id"]
+            case "tried":
+                self.trying = None
+                self.tried.append(record)
+            case "end":
+                self.ended = True
+            case _:
+                pass
+
+
+async def serve(
+    plan: Plan, batch: Sequence[Screened], rate: Rate, results: "asyncio.Queue[ScreenResult | None]"
+) -> None:
+    """Have a server try a batch; where it dies, the candidate that it was trying is red and a new one goes on."""
+    left = list(batch)
+    while left:
+        told = Told()
+        started = time.monotonic()
+
+        def hear(record: Record, told: Told = told) -> None:
+            told.take(record)
+            if record["kind"] == "tried":
+                rate.learn(float(record["seconds"]))
+                results.put_nowait(result_of(plan, record))
+
+        await run_batch(plan, left, hear, plan.request)
+        known = {record["id"] for record in told.tried}
+        rest = [candidate for candidate in left if candidate.id not in known]
+        if rest and not told.ended:
+            culprit = next((candidate for candidate in rest if candidate.id == told.trying), rest[0])
+            results.put_nowait(killed(culprit.id, time.monotonic() - started))
+            rest.remove(culprit)
+        left = rest
+
+
+def killed(candidate: str, seconds: float) -> ScreenResult:
+    """The verdict on a candidate that took its server down."""
+    return ScreenResult(candidate, passed=False, red=(), ending=Ending.KILLED, seconds=seconds)
+
+
+async def run_batch(
+    plan: Plan, batch: Sequence[Screened], hear: Callable[[Record], None], request: Request
+) -> CommandResult:
+    """Run one server in a layer of its own over a batch."""
+    nonce = make_nonce()
+    reader = Reader(nonce)
+    seconds = 150.0 + len(batch) * (plan.seconds + 1.0)
+    asked = replace(request, candidates=tuple(encode(candidate) for candidate in batch), seconds=seconds)
+
+    def on_output(data: bytes) -> None:
+        for record in reader.read(data):
+            hear(record)
+
+    async with plan.session.layer() as layer:
+        return await layer.run(command_for(asked, plan.place, nonce=nonce), on_output=on_output)
+
+
+def encode(candidate: Screened) -> dict[str, Any]:
+    """A candidate as the server reads it."""
+    files = {
+        str(path): None if state is None else base64.b64encode(state.content).decode("ascii")
+        for path, state in candidate.layer.items()
+    }
+    return {"id": candidate.id, "files": files}
+
+
+def report_of(record: Record) -> tuple[Report, Ending]:
+    """What a candidate's process reported, and how it ended."""
+    report = read_report(json_lines(record["lines"]))
+    if record["timed_out"]:
+        return report, Ending.TIMED_OUT
+    return report, Ending.EXITED if record["status"] == 0 else Ending.KILLED
+
+
+def json_lines(lines: Sequence[str]) -> list[Record]:
+    """The records of a candidate's report, whose lines the server passes on with their seals."""
+    return [json.loads(line.partition(" ")[2]) for line in lines]
+
+
+def result_of(plan: Plan, record: Record) -> ScreenResult:
+    """The verdict on one candidate."""
+    report, ending = report_of(record)
+    red = tuple(test for test, value in report.results.items() if value.outcome.red)
+    first = next((value for value in (*report.results.values(), *report.broken.values()) if value.outcome.red), None)
+    if report.running is not None and first is None:
+        outcome = Outcome.TIMED_OUT if ending is Ending.TIMED_OUT else Outcome.ERROR
+        first, red = TestResult(report.running, outcome), (report.running,)
+    passed = ending is Ending.EXITED and first is None and passes(plan.tests, report)
+    return ScreenResult(record["id"], passed, red, ending, float(record["seconds"]), first)
+
+
+def passes(tests: Sequence[str], report: Report) -> bool:
+    """Whether a run to its end shows all of the tests green."""
+    return report.status == 0 and all(shows_green(test, report) for test in tests)
+
+
+def shows_green(test: str, report: Report) -> bool:
+    """Whether the test, or all that it contains, is green."""
+    if test in report.results:
+        return report.results[test].outcome.green
+    inside = [value for name, value in report.results.items() if name.startswith((f"{test}::", f"{test}["))]
+    return bool(inside) and all(value.outcome.green or value.outcome is Outcome.SKIPPED for value in inside)
+
+
+async def slowly(plan: Plan, candidate: Screened) -> ScreenResult:
+    """One candidate by an ordinary run in a layer of its own."""
+    run = await plan.whole(plan.tests, candidate.layer, plan.seconds)
+    red = tuple(value.id for value in run.results if value.outcome.red)
+    first = next((value for value in run.results if value.outcome.red), None)
+    passed = run.complete and not red and bool(run.results)
+    return ScreenResult(candidate.id, passed, red, run.ending, run.seconds, first)
