@@ -3,11 +3,11 @@
 import os
 import shutil
 import stat
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from threading import Event
 
+from thinklonger.agent.sandbox.layering import newer
 from thinklonger.agent.types import FileState, Layer
 
 
@@ -53,14 +53,6 @@ def lay_over(root: Path, files: Layer, times: Mapping[PurePosixPath, int]) -> No
         if state is not None:
             place(root, path, state)
             os.utime(root / path, times=(0, newer(path, times)))
-
-
-def newer(path: PurePosixPath, times: Mapping[PurePosixPath, int]) -> int:
-    """A modification time, in whole seconds, that no bytecode of the frozen file matches: Python compares nothing else.
-
-    (And the size, which a change of one character keeps.)
-    """
-    return max(int(time.time()), times.get(path, 0) + 1)
 
 
 def remove(root: Path, path: PurePosixPath) -> None:

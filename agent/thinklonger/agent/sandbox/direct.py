@@ -16,6 +16,7 @@ from thinklonger.agent.sandbox.artifacts import collect
 from thinklonger.agent.sandbox.bytecode import valid_bytecode
 from thinklonger.agent.sandbox.folders import PrivateFolder
 from thinklonger.agent.sandbox.inventory import Inventory, take_inventory
+from thinklonger.agent.sandbox.layering import check
 from thinklonger.agent.sandbox.limiting import limited
 from thinklonger.agent.sandbox.process import Spawn, supervise
 from thinklonger.agent.sandbox.surroundings import Places, variables
@@ -84,6 +85,7 @@ class DirectSession:
     @asynccontextmanager
     async def layer(self, files: Layer | None = None) -> AsyncGenerator["DirectLayer"]:
         """A copy of the tree with `files` laid over it, removed at the end."""
+        check(files or {})
         self._layers += 1
         folder = self._folder / f"layer-{self._layers}"
         try:
@@ -162,6 +164,7 @@ class DirectLayer:
 
 def _write_payload(folder: Path, payload: Mapping[str, bytes]) -> None:
     """The command's read-only files; read-only by mode, which is all that there is here."""
+    check({PurePosixPath(name): None for name in payload})
     folder.mkdir()
     for name, content in payload.items():
         place = folder / name

@@ -24,7 +24,9 @@ async def select_sandbox(choice: SandboxChoice) -> Sandbox:
         case SandboxChoice.AUTO | SandboxChoice.BUBBLEWRAP:
             if sys.platform != "linux":
                 raise SandboxError("sandbox.linux-only", platform=sys.platform)
-            raise SandboxError("sandbox.probe-failed", reason="not part of this build yet")
+            from thinklonger.agent.sandbox.bubblewrap import BubblewrapSandbox  # noqa: PLC0415 - see above
+
+            sandbox = BubblewrapSandbox()
     await sandbox.probe()
     return sandbox
 

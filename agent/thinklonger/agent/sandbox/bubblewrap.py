@@ -1,0 +1,87 @@
+"""The sandbox `bubblewrap`: a frozen tree in namespaces of its own, overlays over it, bwrap around each command."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path, PurePosixPath
+
+from thinklonger.agent.errors import SandboxError, boundary
+from thinklonger.agent.sandbox.confinement import View, can_show
+from thinklonger.agent.sandbox.folders import PrivateFolder
+from thinklonger.agent.sandbox.holder import freeze, hold
+from thinklonger.agent.sandbox.inventory import Inventory, take_inventory
+from thinklonger.agent.sandbox.overlay import OverlaySession
+from thinklonger.agent.sandbox.readable import to_show
+from thinklonger.agent.sandbox.storage import MARGIN_BYTES, fits_in_memory
+from thinklonger.agent.sandbox.tools import NOBODY, tool, unprivileged
+from thinklonger.agent.sandbox.watcher import Watcher
+from thinklonger.agent.types import Command, FileState, Limits
+
+PROBE = PurePosixPath("holder.sh")
+PROBE_SECONDS = 20.0
+
+
+class BubblewrapSandbox:
+    """Linux namespaces through bubblewrap: no network, no host files but the system's, no way to outlive us."""
+
+    name = "bubblewrap"
+
+    async def probe(self) -> None:
+        """Run something in a layer over a tiny tree; raises SandboxError with what to install or to allow."""
+        tool("bwrap")
+        command = Command(("sh", "-c", f"cat {PROBE} && : >{PROBE}"), limits=Limits(wall_seconds=PROBE_SECONDS))
+        with boundary(SandboxError, "sandbox.probe-failed"):
+            async with (
+                self.open(Path(__file__).parent, [PROBE], readable=()) as session,
+                session.layer({PROBE: FileState(b"works")}) as layer,
+            ):
+                result = await layer.run(command)
+        if result.exit_code != 0 or result.output != b"works":
+            raise SandboxError("sandbox.probe-failed", reason=result.output.decode(errors="replace").strip())
+
+    @asynccontextmanager
+    async def open(
+        self, root: Path, files: Collection[PurePosixPath], *, readable: Sequence[Path]
+    ) -> AsyncGenerator[OverlaySession]:
+        """Freeze `files` into memory that only this session can see (on disk where they are too many).
+
+        Raises SandboxError where a tool is missing, the system denies namespaces, or `readable` shows too much.
+        """
+        top, has_git = _look(root)
+        shown = to_show(readable)
+        async with AsyncExitStack() as stack:
+            with boundary(SandboxError, "sandbox.freeze-failed", path=str(root)):
+                inventory = await asyncio.to_thread(take_inventory, root, files)
+                folder = await _ground(inventory, stack)
+                memory = MARGIN_BYTES + (inventory.bytes if folder is None else 0)
+                bound = [Path(path) for path in shown] if unprivileged() else []
+                holder = await stack.enter_async_context(hold(memory, folder, bound))
+                await freeze(holder, root, inventory)
+            sources = {path: f"/sys/{number}" if bound else str(path) for number, path in enumerate(shown)}
+            view = View(top, sources, git=has_git)
+            yield OverlaySession(holder, view, inventory)
+
+
+def _look(root: Path) -> tuple[PurePosixPath, bool]:
+    """The path at which the tree is shown, the one that the user knows, links and all; and whether it has a `.git`."""
+    top = os.path.abspath(root)  # noqa: PTH100 - see above
+    if not can_show(PurePosixPath(top)):
+        raise SandboxError("sandbox.bad-root", path=str(root))
+    return PurePosixPath(top), os.path.lexists(f"{top}/.git")
+
+
+async def _ground(inventory: Inventory, stack: AsyncExitStack) -> Path | None:
+    """A folder on disk for a tree that is too large for memory; None where it is not."""
+    if fits_in_memory(inventory.bytes):
+        return None
+    private = await asyncio.to_thread(PrivateFolder)
+    stack.callback(private.release)
+    watcher = await Watcher.start(private.path)
+    stack.push_async_callback(watcher.close)
+    place = private.path / "tree"
+    place.mkdir()
+    if unprivileged():
+        private.path.chmod(0o711)
+        os.chown(place, NOBODY, NOBODY)
+    return place

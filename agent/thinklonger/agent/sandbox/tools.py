@@ -1,0 +1,40 @@
+"""The programs and scripts that the engines start: found in the system's own folders, never through the user's PATH."""
+
+import os
+import shutil
+from functools import cache
+from importlib.resources import files
+
+from thinklonger.agent.errors import SandboxError
+from thinklonger.agent.sandbox.surroundings import SYSTEM_PATH
+
+NOBODY = 65534
+"""Who the sandbox runs as where the launcher is root."""
+ENVIRONMENT = {"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8"}
+
+
+@cache
+def script(name: str) -> str:
+    """The text of one of our shell scripts; everything variable reaches it as an argument."""
+    return files("thinklonger.agent.sandbox").joinpath(f"{name}.sh").read_text("utf-8")
+
+
+def shell(name: str) -> tuple[str, ...]:
+    """The start of a command line that runs one of our scripts with the arguments that follow."""
+    return (tool("sh"), "-c", script(name), name)
+
+
+def tool(name: str) -> str:
+    """The absolute path of a program; raises SandboxError where the system has none."""
+    found = shutil.which(name, path=SYSTEM_PATH)
+    if found is None:
+        key = "sandbox.no-bubblewrap" if name == "bwrap" else "sandbox.no-tool"
+        raise SandboxError(key, tool=name)
+    return found
+
+
+def unprivileged() -> tuple[str, ...]:
+    """The start of a command line that gives up root, for good; nothing where the launcher is not root."""
+    if os.geteuid() != 0:
+        return ()
+    return (tool("setpriv"), "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", "--")
