@@ -2,7 +2,7 @@
 
 from thinklonger.agent.issue.clues import Clues, CodeBlock, Example, FrameClue, PathClue, TracebackClue
 from thinklonger.agent.issue.phrases import Phrase, Wording, read_phrases
-from thinklonger.agent.issue.query import Part, read_terms
+from thinklonger.agent.issue.query import Part, read_terms, weigh_terms
 from thinklonger.agent.issue.reading import read_clues
 from thinklonger.agent.issue.resolution import (
     FrameHit,
@@ -36,4 +36,5 @@ __all__ = [
     "resolve_frames",
     "resolve_names",
     "resolve_paths",
+    "weigh_terms",
 ]

@@ -31,6 +31,14 @@ def read_terms(clues: Clues, split: Split) -> Mapping[str, Mapping[Part, int]]:
     return terms
 
 
+def weigh_terms(clues: Clues, split: Split, parts: Mapping[Part, float], *, repetition: float) -> Mapping[str, float]:
+    """Each term's weight in a query: its parts' weights, a part that repeats it n times counting n ** repetition."""
+    return {
+        term: sum(parts[part] * count**repetition for part, count in counts.items())
+        for term, counts in read_terms(clues, split).items()
+    }
+
+
 def _texts(clues: Clues) -> Iterator[tuple[Part, str]]:
     """Each part's text; words inside inline code count as prose, too."""
     yield Part.TITLE, clues.title

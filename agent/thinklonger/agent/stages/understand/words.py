@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 
-from thinklonger.agent.issue import Clues, Part, read_terms
+from thinklonger.agent.issue import Clues, weigh_terms
 from thinklonger.agent.repository import Lengths, Posting, Repository, split_terms
 from thinklonger.agent.stages.understand.signals import Hint, quote_list
 from thinklonger.agent.stages.understand.weights import Weights
@@ -31,7 +31,8 @@ class Words:
 def match_words(clues: Clues, repository: Repository, weights: Weights) -> Words:
     """Score every file that has one of the issue's words."""
     count = len(repository.paths())
-    query = sorted(_query(clues, weights).items(), key=lambda item: (-item[1], item[0]))[:_MOST_TERMS]
+    weighed = weigh_terms(clues, split_terms, weights.parts, repetition=weights.repetition)
+    query = sorted(weighed.items(), key=lambda item: (-item[1], item[0]))[:_MOST_TERMS]
     terms: list[tuple[str, float, Sequence[Posting]]] = []
     for term, weight in query:
         postings = repository.postings(term)
@@ -43,14 +44,6 @@ def match_words(clues: Clues, repository: Repository, weights: Weights) -> Words
     if best > 0:
         scores = [score / best for score in scores]
     return Words(scores, best, terms, norms, weights.saturation)
-
-
-def _query(clues: Clues, weights: Weights) -> Mapping[str, float]:
-    """The weight of each term in the query."""
-    return {
-        term: sum(weights.parts[Part(part)] * count**weights.repetition for part, count in counts.items())
-        for term, counts in read_terms(clues, split_terms).items()
-    }
 
 
 def _norms(repository: Repository, weights: Weights) -> list[list[float]]:
