@@ -157,8 +157,9 @@ def _runs(parser: argparse.ArgumentParser, words: Words) -> None:
         )
         _describe(action, f"runs-{name}", words)
         if name == "show":
-            action.add_argument("run", metavar="RUN", help=words.say("help.run"))
-        _machine(action.add_argument_group(words.say("help.group-result")), words)
+            which = action.add_argument_group(words.say("help.group-run"))
+            which.add_argument("run", metavar="RUN", help=words.say("help.run"))
+        _json(action.add_argument_group(words.say("help.group-result")), words)
         _general(action, words)
 
 
@@ -182,5 +183,9 @@ def _sandbox(group: _Group, words: Words) -> None:
 
 
 def _machine(group: _Group, words: Words) -> None:
-    group.add_argument("--json", action="store_true", help=words.say("help.json"))
+    _json(group, words)
     group.add_argument("--quiet", action="store_true", help=words.say("help.quiet"))
+
+
+def _json(group: _Group, words: Words) -> None:
+    group.add_argument("--json", action="store_true", help=words.say("help.json"))

@@ -62,7 +62,7 @@ class LiveView:
         figures = [
             strong(stage),
             words.count("report.tried", len(progress.proposed)) if progress.proposed else "",
-            good(words.count("report.survivors", progress.survivors)) if progress.survivors else "",
+            good(words.count("report.survivors", len(progress.passing))) if progress.passing else "",
             dim(words.duration(monotonic() - self._started)),
         ]
         self._spinner.update(text=_one_line(styled(join(figures, words.dot))))

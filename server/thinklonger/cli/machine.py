@@ -11,19 +11,17 @@ from typing import TypeAlias, cast
 from thinklonger.agent.trace.events import RunFailed, RunFinished
 from thinklonger.agent.trace.runs import CandidateState, Run, Summary
 from thinklonger.agent.types import FileRank, Location, Message
-from thinklonger.cli.words import Words
+from thinklonger.cli.words import IN_JSON, Words
 
 Plain: TypeAlias = bool | int | float | str | list["Plain"] | dict[str, "Plain"] | None
 
 
 def dump(value: Plain) -> str:
-    """One JSON text on one line. Bytes of a diff that are not UTF-8 are lone surrogates, escaped (surrogateescape)."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value)
-    return text
+    """One JSON text on one line, harmless for a terminal.
+
+    Bytes of a path or a diff that are not UTF-8 are lone surrogates, escaped: encode with `surrogateescape`.
+    """
+    return json.dumps(value, ensure_ascii=False).translate(IN_JSON)
 
 
 def plain(value: object, words: Words) -> Plain:  # noqa: PLR0911 (one return for each kind of value)

@@ -42,8 +42,7 @@ class Progress:
     stage: Stage | None = None
     proposed: dict[str, CandidateProposed] = field(default_factory=dict[str, CandidateProposed])
     current: CandidateProposed | None = None
-    pruned: int = 0
-    survivors: int = 0
+    passing: set[str] = field(default_factory=set[str])
 
     def follow(self, event: Event) -> None:
         """Take one more event in."""
@@ -54,10 +53,10 @@ class Progress:
                 self.stage = event.stage
             case CandidateProposed():
                 self.proposed[event.candidate] = self.current = event
+            case CandidateTested() if event.red == 0 and event.passed:
+                self.passing.add(event.candidate)
             case CandidatePruned():
-                self.pruned += 1
-            case CandidateVerified():
-                self.survivors += 1
+                self.passing.discard(event.candidate)
             case _:
                 pass
 

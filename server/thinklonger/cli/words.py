@@ -12,13 +12,16 @@ from thinklonger.agent.types import Message
 Figure: TypeAlias = str | int | float
 
 _COLORS = re.compile(r"\x1b\[[0-9;:]*m")
-_HIDDEN = {
-    *range(0x20),  # C0 controls
-    *range(0x7F, 0xA0),  # DEL and the C1 controls
+_BEYOND_ASCII = {
+    *range(0x80, 0xA0),  # the C1 controls
     0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A),  # the bidirectional ones
-    0x2028, 0x2029, 0xFEFF,
+    0x2028, 0x2029, 0xFEFF,  # line ends, and nothing at all
+    *range(0xD800, 0xE000),  # lone surrogates: bytes that are not UTF-8
 }  # fmt: skip
-_VISIBLE_IN_LINE = {code: chr(code).encode("unicode_escape").decode() for code in _HIDDEN}
+_HIDDEN = {*range(0x20), 0x7F, *_BEYOND_ASCII}
+IN_JSON = {code: f"\\u{code:04x}" for code in (0x7F, *_BEYOND_ASCII)}
+"""What JSON may say as it is and a terminal should not be told: as JSON escapes."""
+_VISIBLE_IN_LINE = {code: ascii(chr(code))[1:-1] for code in _HIDDEN}
 _VISIBLE = {code: text for code, text in _VISIBLE_IN_LINE.items() if chr(code) not in "\n\t"}
 
 _ASCII = {"✓": "[ok]", "✗": "[no]", "!": "[!]", "·": "-", "→": "->", "…": "..."}
@@ -47,12 +50,18 @@ class Words:
         return self.render(Message(key, params))
 
     def render(self, message: Message) -> str:
-        """The message in words, harmless; a message that the catalogue doesn't know (a newer record's) as it stands."""
+        """The message in words, its variables harmless and on one line.
+
+        A message that the catalogue doesn't know (a newer version's record) is shown as it stands.
+        """
+        params = {
+            name: clean_line(value) if isinstance(value, str) else value for name, value in message.params.items()
+        }
         try:
-            return clean(messages.render(message, self.language))
+            return messages.render(Message(message.key, params), self.language)
         except (KeyError, ValueError, IndexError):
-            shown = ", ".join(f"{name}={value}" for name, value in message.params.items())
-            return clean_line(f"{message.key} ({shown})" if shown else message.key)
+            shown = ", ".join(f"{name}={value}" for name, value in params.items())
+            return f"{clean_line(message.key)} ({shown})" if shown else clean_line(message.key)
 
     def count(self, key: str, number: int) -> str:
         """A figure with its noun: '1 file', '12,000 files'."""

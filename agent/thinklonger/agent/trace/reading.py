@@ -10,7 +10,7 @@ import msgspec
 from thinklonger.agent.errors import RecordError
 from thinklonger.agent.trace.events import SCHEMA_VERSION
 from thinklonger.agent.trace.recording import RECORD_NAME
-from thinklonger.agent.trace.wire import Envelope, Plain, Recorded, Unread, decode, open_envelope, plain_data
+from thinklonger.agent.trace.wire import Envelope, Plain, Recorded, Unread, decode, open_envelope
 from thinklonger.agent.types import Message
 
 Migration: TypeAlias = Callable[[str, Plain], tuple[str, Plain]]
@@ -84,7 +84,7 @@ def migrate(envelopes: list[Envelope], folder: Path, migrations: Mapping[int, Mi
 def schema_of(first: Envelope) -> int:
     """The schema version that the record's first event names; today's if it names none."""
     try:
-        return msgspec.convert(plain_data(first), _Schema).schema
+        return msgspec.convert(first.data, _Schema).schema if first.type == "run-started" else SCHEMA_VERSION
     except msgspec.ValidationError:
         return SCHEMA_VERSION
 
@@ -92,7 +92,7 @@ def schema_of(first: Envelope) -> int:
 def _lift(envelope: Envelope, version: int, migrations: Mapping[int, Migration]) -> Envelope:
     if version == SCHEMA_VERSION:
         return envelope
-    name, data = envelope.type, plain_data(envelope)
+    name, data = envelope.type, envelope.data
     for step in range(version, SCHEMA_VERSION):
         name, data = migrations[step](name, data)
     return Envelope(envelope.seq, envelope.time, name, data)

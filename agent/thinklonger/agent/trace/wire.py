@@ -37,22 +37,15 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A line before its data is understood: JSON as it stands, or already plain values."""
+    """A line whose data is still plain values."""
 
     seq: int
     time: datetime
     type: str
-    data: msgspec.Raw | Plain
+    data: Plain
 
 
 class _Line(msgspec.Struct):
-    seq: int
-    time: datetime
-    type: str
-    data: msgspec.Raw
-
-
-class _Loose(msgspec.Struct):
     seq: int
     time: datetime
     type: str
@@ -65,8 +58,6 @@ def type_name(event: type[object]) -> str:
 
 
 EVENT_TYPES: Mapping[str, type[Event]] = {type_name(event): event for event in get_args(Event)}
-
-_lines = msgspec.json.Decoder(_Line)
 
 
 def encode(recorded: Recorded) -> bytes:
@@ -87,17 +78,17 @@ def encode(recorded: Recorded) -> bytes:
 def open_envelope(line: bytes) -> Envelope:
     """The line's envelope; raises ValueError if it is not one."""
     try:
-        found = _lines.decode(line)
-        return Envelope(found.seq, found.time, found.type, found.data)
+        content: object = msgspec.json.decode(line)
+    except (
+        msgspec.DecodeError,
+        RecursionError,
+    ):  # damaged, or with lone surrogates: only the standard library reads it
+        content = _by_standard_library(line)
+    try:
+        found = msgspec.convert(content, _Line)
     except msgspec.ValidationError as cause:
         raise ValueError(str(cause)) from cause
-    except (msgspec.DecodeError, RecursionError):
-        pass  # damaged, or a line with lone surrogates, which only the standard library reads
-    try:
-        loose = msgspec.convert(json.loads(line), _Loose)
-        return Envelope(loose.seq, loose.time, loose.type, cast("Plain", loose.data))
-    except (msgspec.ValidationError, RecursionError) as cause:
-        raise ValueError(str(cause)) from cause
+    return Envelope(found.seq, found.time, found.type, cast("Plain", found.data))
 
 
 def decode(envelope: Envelope) -> Recorded | Unread:
@@ -105,24 +96,18 @@ def decode(envelope: Envelope) -> Recorded | Unread:
     event_type = EVENT_TYPES.get(envelope.type)
     if event_type is not None:
         try:
-            event = _typed(envelope.data, event_type)
+            event = msgspec.convert(envelope.data, event_type, dec_hook=from_wire)
             return Recorded(envelope.seq, envelope.time, event)
         except msgspec.ValidationError:
             pass  # a newer version's enum member or type of field: kept as it stands
-    return Unread(envelope.seq, envelope.time, envelope.type, json.dumps(plain_data(envelope)))
+    return Unread(envelope.seq, envelope.time, envelope.type, json.dumps(envelope.data))
 
 
-def plain_data(envelope: Envelope) -> Plain:
-    """The envelope's data as plain values."""
-    if isinstance(envelope.data, msgspec.Raw):
-        return cast("Plain", msgspec.json.decode(envelope.data))
-    return envelope.data
-
-
-def _typed(data: msgspec.Raw | Plain, event_type: type[Event]) -> Event:
-    if isinstance(data, msgspec.Raw):
-        return msgspec.json.decode(data, type=event_type, dec_hook=from_wire)
-    return msgspec.convert(data, event_type, dec_hook=from_wire)
+def _by_standard_library(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except RecursionError as cause:
+        raise ValueError(str(cause)) from cause
 
 
 def to_wire(value: object) -> str:
