@@ -1,0 +1,1 @@
+"""The families of fix patterns, one module each; `catalogue` puts them into one table."""

@@ -1,0 +1,336 @@
+"""Arithmetic: operators, off-by-one, missing and needless operands, grouping, signs."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from thinklonger.agent.solver.kinds import NUMBERS, STR, Kinds
+from thinklonger.agent.solver.pattern import Pattern
+from thinklonger.agent.solver.place import Edit, Place, short
+
+SYMBOLS: dict[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+    ast.Pow: "**",
+    ast.BitAnd: "&",
+    ast.BitOr: "|",
+    ast.BitXor: "^",
+    ast.LShift: "<<",
+    ast.RShift: ">>",
+    ast.MatMult: "@",
+}
+_OPERATOR = re.compile(r"\*\*|//|<<|>>|[-+*/%&|^@]")
+_OTHERS: dict[str, dict[str, float]] = {
+    "+": {"-": 1.0, "*": 0.5, "%": 0.15, "|": 0.15, "//": 0.1, "/": 0.1, "**": 0.1},
+    "-": {"+": 1.0, "%": 0.25, "*": 0.2, "//": 0.15, "/": 0.15, "^": 0.1},
+    "*": {"+": 0.6, "//": 0.4, "/": 0.5, "**": 0.5, "-": 0.2, "%": 0.2},
+    "/": {"//": 1.0, "*": 0.7, "%": 0.2, "-": 0.2},
+    "//": {"/": 1.0, "%": 0.9, "*": 0.4, ">>": 0.2, "-": 0.15},
+    "%": {"//": 1.0, "-": 0.2, "/": 0.3, "*": 0.15, "+": 0.1},
+    "**": {"*": 1.0, "^": 0.2, "<<": 0.1},
+    "&": {"|": 1.0, "^": 0.7, "-": 0.3, "<<": 0.1, ">>": 0.2},
+    "|": {"&": 1.0, "^": 0.7, "+": 0.3, "-": 0.2},
+    "^": {"&": 0.9, "|": 0.9, "**": 0.8},
+    "<<": {">>": 1.0, "*": 0.1},
+    ">>": {"<<": 1.0, "//": 0.1},
+    "@": {"*": 1.0},
+}
+_AUGMENTED: dict[str, dict[str, float]] = {**_OTHERS, "+": {**_OTHERS["+"], "": 0.6}, "-": {**_OTHERS["-"], "": 0.4}}
+
+
+def token(place: Place, node: ast.BinOp) -> tuple[int, int] | None:
+    """Where a binary operator begins and ends."""
+    found = _OPERATOR.search(place.source.text, place.span(node.left)[1], place.span(node.right)[0])
+    return found.span() if found else None
+
+
+def operator(place: Place) -> Iterator[Edit]:
+    """One binary operator for another."""
+    for node in place.all(ast.BinOp):
+        span = token(place, node)
+        if span is None or _formats(place, node):
+            continue
+        symbol = SYMBOLS[type(node.op)]
+        for other, weight in _OTHERS[symbol].items():
+            yield place.splice(*span, other, weight=weight, note=f"`{symbol}` becomes `{other}`")
+
+
+def _formats(place: Place, node: ast.BinOp) -> bool:
+    return isinstance(node.op, ast.Mod) and place.scope.kinds_of(node.left) == STR
+
+
+def augmented(place: Place) -> Iterator[Edit]:
+    """`+=` ↔ `-=` ↔ `=` and relatives."""
+    node = place.node
+    text = place.source.text
+    if isinstance(node, ast.AugAssign):
+        begin, stop = place.span(node.target)[1], place.span(node.value)[0]
+        found = re.search(r"(\S+?)=", text[begin:stop])
+        if not found:
+            return
+        start, end = begin + found.start(), begin + found.end()
+        symbol = SYMBOLS[type(node.op)]
+        for other, weight in {"": 0.6, **_AUGMENTED[symbol]}.items():
+            yield place.splice(start, end, f"{other}=", weight=weight, note=f"`{symbol}=` becomes `{other}=`")
+    elif (
+        isinstance(node, ast.Assign)
+        and len(node.targets) == 1
+        and isinstance(node.targets[0], ast.Name | ast.Attribute | ast.Subscript)
+    ):
+        begin, stop = place.span(node.targets[0])[1], place.span(node.value)[0]
+        at = text.find("=", begin, stop)
+        if at >= 0 and not isinstance(node.value, ast.List | ast.Dict | ast.Tuple | ast.Lambda):
+            for other, weight in {
+                "+": 1.0,
+                "-": 0.6,
+                "*": 0.3,
+                "|": 0.25,
+                "//": 0.15,
+                "^": 0.1,
+                "&": 0.1,
+                "%": 0.1,
+            }.items():
+                yield place.splice(at, at + 1, f"{other}=", weight=weight, note=f"`=` becomes `{other}=`")
+
+
+def countable(place: Place, node: ast.expr) -> float:
+    """How plausible it is that ±1 belongs at an expression, 0 where it is no number."""
+    parent = place.module.parent(node)
+    if isinstance(getattr(node, "ctx", None), ast.Store | ast.Del) or isinstance(
+        node, ast.Constant | ast.Slice | ast.Starred
+    ):
+        return 0.0
+    if isinstance(
+        node, ast.JoinedStr | ast.Lambda | ast.Compare | ast.BoolOp | ast.Tuple | ast.List | ast.Dict | ast.Set
+    ):
+        return 0.0
+    if isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Add | ast.Sub) and isinstance(node, ast.BinOp):
+        return 0.0
+    if isinstance(parent, ast.Call) and node is parent.func:
+        return 0.0
+    if isinstance(parent, ast.Attribute | ast.keyword | ast.Starred | ast.Expr | ast.comprehension | ast.For):
+        return 0.0
+    if isinstance(parent, ast.Subscript) and node is parent.value:
+        return 0.0
+    found = place.scope.kinds_of(node)
+    if found and not found & NUMBERS:
+        return 0.0
+    return _slot(parent, found)
+
+
+def _slot(parent: ast.AST | None, found: Kinds) -> float:
+    sure = 1.0 if "int" in found else 0.75
+    match parent:
+        case ast.Slice():
+            return 1.0
+        case ast.Subscript():
+            return 0.9 if "int" in found else 0.6
+        case ast.Call(func=ast.Name(id="range")):
+            return 1.0
+        case ast.Compare():
+            return 0.7 * sure
+        case ast.Return():
+            return 0.8 * sure if found else 0.5
+        case ast.Call():
+            return 0.6 * sure if found else 0.4
+        case ast.BinOp():
+            return 0.5 * sure
+        case ast.Assign() | ast.AugAssign():
+            return 0.55 * sure if found else 0.35
+        case _:
+            return 0.4 * sure if found else 0.2
+
+
+def off_by_one(place: Place) -> Iterator[Edit]:
+    """`x` → `x + 1`, `x - 1`."""
+    for node in place.all(ast.expr):
+        weight = countable(place, node)
+        if weight <= 0:
+            continue
+        text = place.segment(node)
+        if isinstance(node, ast.IfExp | ast.NamedExpr | ast.Yield | ast.Await):
+            text = f"({text})"
+        for sign in ("+", "-"):
+            yield place.swap(node, f"{text} {sign} 1", weight=weight)
+
+
+def needless_one(place: Place) -> Iterator[Edit]:
+    """`x + 1` → `x`, `x - 1` → `x`, and the opposite sign."""
+    for node in place.all(ast.BinOp):
+        if isinstance(node.op, ast.Add | ast.Sub) and isinstance(node.right, ast.Constant) and node.right.value == 1:
+            yield place.swap(node, place.segment(node.left), weight=1.0)
+            span = token(place, node)
+            other = "-" if isinstance(node.op, ast.Add) else "+"
+            if span:
+                yield place.splice(*span, other, weight=0.8, note=f"the step of one is taken `{other}`wards")
+
+
+def drop_operand(place: Place) -> Iterator[Edit]:
+    """`a + b` → `a` or `b`."""
+    for node in place.all(ast.BinOp):
+        if _formats(place, node):
+            continue
+        for kept in (node.left, node.right):
+            if isinstance(kept, ast.Constant) and isinstance(kept.value, int | float):
+                continue
+            yield place.swap(node, place.segment(kept), weight=1.0 if kept is node.left else 0.8)
+
+
+def add_operand(place: Place) -> Iterator[Edit]:
+    """`x` → `x + y`, `x - y`, `x * y` … with numbers in scope."""
+    scope = place.scope
+    numbers = [v for v in scope.variables.values() if v.kinds & NUMBERS and v.origin != "module"][:8]
+    for node in place.all(ast.expr):
+        weight = countable(place, node)
+        if weight <= 0:
+            continue
+        text = place.segment(node)
+        if isinstance(node, ast.IfExp | ast.NamedExpr | ast.Yield | ast.Await):
+            continue
+        for variable in numbers:
+            if variable.name == text:
+                continue
+            for symbol, share in (("+", 1.0), ("-", 0.8), ("*", 0.4), ("//", 0.15), ("%", 0.2)):
+                left = place.module.enclose(text, node) if symbol not in "+-" and isinstance(node, ast.BinOp) else text
+                left = f"({text})" if symbol not in "+-" and isinstance(node, ast.BinOp) else left
+                yield place.swap(node, f"{left} {symbol} {variable.name}", weight=weight * share)
+
+
+def regroup(place: Place) -> Iterator[Edit]:
+    """`a + b * c` → `(a + b) * c`, `(a + b) * c` → `a + b * c`, `a - b - c` → `a - (b - c)`."""
+    for node in place.all(ast.BinOp):
+        symbol = SYMBOLS[type(node.op)]
+        for side, inner in (("right", node.right), ("left", node.left)):
+            if not isinstance(inner, ast.BinOp):
+                continue
+            within = SYMBOLS[type(inner.op)]
+            first, second = _operand(place, inner.left), _operand(place, inner.right)
+            outer = _operand(place, node.left if side == "right" else node.right)
+            if side == "right":
+                new = f"({outer} {symbol} {first}) {within} {second}"
+            else:
+                new = f"{first} {within} ({second} {symbol} {outer})"
+            yield place.swap(node, new, weight=1.0)
+
+
+def _operand(place: Place, node: ast.expr) -> str:
+    text = place.segment(node)
+    return f"({text})" if isinstance(node, ast.BinOp | ast.IfExp | ast.BoolOp | ast.Compare | ast.Lambda) else text
+
+
+def order(place: Place) -> Iterator[Edit]:
+    """`a - b` → `b - a`, for operators that do not commute, and `+` of sequences."""
+    for node in place.all(ast.BinOp):
+        if _formats(place, node):
+            continue
+        symbol = SYMBOLS[type(node.op)]
+        found = place.scope.kinds_of(node)
+        if symbol in {"*", "&", "|", "^"} or (symbol == "+" and found and found <= NUMBERS):
+            continue
+        new = f"{_operand(place, node.right)} {symbol} {_operand(place, node.left)}"
+        yield place.swap(node, new, weight=1.0 if symbol != "+" or found else 0.4)
+
+
+def sign(place: Place) -> Iterator[Edit]:
+    """`-x` → `x` and `x` → `-x`."""
+    for node in place.all(ast.expr):
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+            yield place.swap(node, place.segment(node.operand), weight=1.0)
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert):
+            yield place.swap(node, place.segment(node.operand), weight=0.6)
+        else:
+            weight = countable(place, node)
+            if weight > 0 and not isinstance(node, ast.IfExp):
+                text = place.segment(node)
+                text = f"({text})" if isinstance(node, ast.BinOp) else text
+                yield place.swap(node, f"-{text}", weight=weight * 0.7)
+
+
+def remainder(place: Place) -> Iterator[Edit]:
+    """`x` → `x % n` with a length, a modulus or a literal that the function uses."""
+    moduli = _moduli(place)
+    for node in place.all(ast.expr):
+        weight = countable(place, node)
+        if weight <= 0 or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod)):
+            continue
+        text = place.segment(node)
+        left = f"({text})" if isinstance(node, ast.BinOp | ast.IfExp) else text
+        for modulus in moduli:
+            if modulus != text:
+                yield place.swap(node, f"{left} % {modulus}", weight=weight)
+
+
+def _moduli(place: Place) -> list[str]:
+    found: dict[str, None] = {}
+    around = place.function or place.klass
+    if around is None:
+        return []
+    for node in ast.walk(around.node):
+        if (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Mod)
+            and isinstance(node.right, ast.Name | ast.Constant | ast.Attribute)
+        ):
+            if not (isinstance(node.right, ast.Constant) and not isinstance(node.right.value, int)):
+                found[ast.unparse(node.right)] = None
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len":
+            found[ast.unparse(node)] = None
+    for name in place.module.facts.attribute_kinds(place.klass):
+        if name in {"capacity", "size", "_capacity", "_size", "modulus", "maxlen"}:
+            found[f"self.{name}"] = None
+    return list(found)[:4]
+
+
+def clamp(place: Place) -> Iterator[Edit]:
+    """`x` → `max(x, 0)`, `min(x, y)`, `abs(x)` for numbers."""
+    numbers = [v.name for v in place.scope.variables.values() if v.kinds & NUMBERS and v.origin != "module"][:5]
+    for node in place.all(ast.expr):
+        weight = countable(place, node)
+        if weight <= 0 or isinstance(node, ast.Call):
+            continue
+        text = place.segment(node)
+        yield place.swap(node, f"max({text}, 0)", weight=weight * 0.8)
+        yield place.swap(node, f"abs({text})", weight=weight * 0.8)
+        for other in numbers:
+            if other != text:
+                yield place.swap(node, f"max({text}, {other})", weight=weight * 0.5)
+                yield place.swap(node, f"min({text}, {other})", weight=weight * 0.5)
+
+
+def accumulate(place: Place) -> Iterator[Edit]:
+    """`best = x` → `best = max(best, x)`, `min(best, x)`, `best + x`."""
+    node = place.node
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1 or place.loop is None:
+        return
+    target = node.targets[0]
+    if not isinstance(target, ast.Name | ast.Attribute | ast.Subscript):
+        return
+    name, value = place.segment(target), place.segment(node.value)
+    found = place.scope.kinds_of(node.value)
+    if isinstance(node.value, ast.List | ast.Dict | ast.Tuple) or (found and not found & NUMBERS):
+        return
+    for new in (f"max({name}, {value})", f"min({name}, {value})"):
+        yield place.swap(
+            node.value, new, weight=1.0 if value != name else 0.1, note=f"`{short(value)}` becomes `{short(new)}`"
+        )
+
+
+PATTERNS = (
+    Pattern("operator", "arithmetic", "the wrong arithmetic or bit operator is used", 0.55, operator, operator),
+    Pattern("augmented-operator", "arithmetic", "a variable is updated by the wrong operation", 0.55, augmented, augmented),
+    Pattern("off-by-one", "arithmetic", "a number is one too small or too large", 0.6, off_by_one, needless_one),
+    Pattern("needless-one", "arithmetic", "one is added or taken away where it should not be", 0.7, needless_one, off_by_one),
+    Pattern("needless-operand", "arithmetic", "an operand does not belong into the expression", 0.25,
+            drop_operand, add_operand),
+    Pattern("missing-operand", "arithmetic", "an operand is missing from the expression", 0.16, add_operand, drop_operand),
+    Pattern("grouping", "arithmetic", "operators apply in the wrong order", 0.4, regroup, regroup),
+    Pattern("operand-order", "arithmetic", "the operands are exchanged", 0.35, order, order),
+    Pattern("sign", "arithmetic", "the sign is wrong", 0.25, sign, sign),
+    Pattern("missing-modulo", "arithmetic", "a number does not wrap around", 0.12, remainder),
+    Pattern("missing-clamp", "arithmetic", "a number is not kept within its bounds", 0.07, clamp),
+    Pattern("missing-extreme", "arithmetic", "an extreme or total is overwritten, not accumulated", 0.25, accumulate),
+)  # fmt: skip
