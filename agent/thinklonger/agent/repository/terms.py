@@ -1,11 +1,68 @@
 """Terms: what an identifier, a path or a sentence is cut into, the same way for the index and for a query."""
 
+import re
+import unicodedata
+from functools import lru_cache
+
+LONGEST_TERM = 64
+LONGEST_WORD = 200
+"""Longer runs of word characters are data (base64, hashes), not language."""
+
+_ASCII_WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+BYTE_TABLE = bytes(code if code in _ASCII_WORD or code >= 128 else 32 for code in range(256))  # noqa: PLR2004 - ASCII
+"""For `bytes.translate`: every ASCII character that can't stand in a word becomes a space."""
+TEXT_TABLE = {code: " " for code in range(128) if code not in _ASCII_WORD}
+
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_CJK = "぀-ヿ㐀-䶿一-鿿豈-﫿가-힯"
+_FOREIGN = re.compile(rf"[{_CJK}]+|[^\W{_CJK}]+")
+_IS_CJK = re.compile(rf"[{_CJK}]")
+_CAMEL_FOREIGN = re.compile(r"[^\W\d_]+|\d+")
+
 
 def split_terms(text: str) -> list[str]:
     """The lower-cased terms of a text, in order, repeated as often as they occur.
 
     Words are cut at every character that is not a letter, a digit or `_`. A word of several parts (`getHTTPServer2`,
-    `max_retries`) gives each part and then the whole word (`get http server 2 gethttpserver2`); Chinese, Japanese and
-    Korean runs give their overlapping pairs of characters. Single characters and very long words give nothing.
+    `max_retries`) gives each part and then the whole word (`get http server gethttpserver2`); Chinese, Japanese and
+    Korean runs give their overlapping pairs of characters. Outer underscores don't count; single Latin letters,
+    single digits and very long words give nothing.
     """
-    raise NotImplementedError
+    return [term for word in text.translate(TEXT_TABLE).split() for term in _remembered(word)]
+
+
+def terms_of_word(word: str) -> tuple[str, ...]:
+    """The terms of one word as `split_terms` and `BYTE_TABLE` cut them: no ASCII punctuation or space in it."""
+    if word.isascii():
+        return _ascii_terms(word)
+    terms: list[str] = []
+    for match in _FOREIGN.finditer(unicodedata.normalize("NFKC", word)):
+        run = match.group()
+        if _IS_CJK.match(run):
+            terms.extend([run] if len(run) == 1 else [run[at : at + 2] for at in range(len(run) - 1)])
+        elif run.isascii():
+            terms.extend(_ascii_terms(run))
+        else:
+            parts = [part.lower() for part in _CAMEL_FOREIGN.findall(run)]
+            whole = run.strip("_").lower()
+            terms.extend(_usable(parts if parts == [whole] else [*parts, whole]))
+    return tuple(terms)
+
+
+def _ascii_terms(word: str) -> tuple[str, ...]:
+    """The terms of an ASCII word: its parts, then the whole of it."""
+    if len(word) > LONGEST_WORD:
+        return ()
+    if word.islower() and word.isalpha():
+        return (word,) if 1 < len(word) <= LONGEST_TERM else ()
+    parts = [part.lower() for part in _PART.findall(word)]
+    whole = word.strip("_").lower()
+    return _usable(parts if parts == [whole] else [*parts, whole])
+
+
+def _usable(terms: list[str]) -> tuple[str, ...]:
+    """Those that are neither a single character nor too long to be a word."""
+    return tuple(term for term in terms if 1 < len(term) <= LONGEST_TERM)
+
+
+_remembered = lru_cache(maxsize=65536)(terms_of_word)

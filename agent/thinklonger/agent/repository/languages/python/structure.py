@@ -1,0 +1,305 @@
+"""The structure of a Python file: definitions, imports, docstrings, its skeleton; one pruned walk over one parse."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import tree_sitter
+import tree_sitter_python
+
+from thinklonger.agent.repository.language import Analysis
+from thinklonger.agent.repository.record import Definition, FileRecord, Import
+from thinklonger.agent.types import SymbolKind
+
+GRAMMAR = tree_sitter.Language(tree_sitter_python.language())
+_PARSER = tree_sitter.Parser(GRAMMAR)
+
+
+def _kind(name: str) -> int:
+    """The id of a named node kind."""
+    found = GRAMMAR.id_for_node_kind(name, True)  # noqa: FBT003 - positional only
+    if found is None:
+        raise LookupError(name)
+    return found
+
+
+def _field(name: str) -> int:
+    """The id of a field."""
+    found = GRAMMAR.field_id_for_name(name)
+    if found is None:
+        raise LookupError(name)
+    return found
+
+
+FUNCTION = _kind("function_definition")
+CLASS = _kind("class_definition")
+_DECORATED = _kind("decorated_definition")
+_IMPORT = _kind("import_statement")
+_IMPORT_FROM = _kind("import_from_statement")
+_EXPRESSION = _kind("expression_statement")
+_ASSIGNMENT = _kind("assignment")
+_STRING = _kind("string")
+_COMMENT = _kind("comment")
+IDENTIFIER = _kind("identifier")
+_ALIASED = _kind("aliased_import")
+_RELATIVE = _kind("relative_import")
+_PREFIX = _kind("import_prefix")
+_WILDCARD = _kind("wildcard_import")
+_BLOCK = _kind("block")
+_STRING_END = _kind("string_end")
+_STRING_START = _kind("string_start")
+_PATTERNS = frozenset({_kind("pattern_list"), _kind("tuple_pattern"), _kind("list_pattern")})
+_ERROR = 65535
+"""tree-sitter's reserved kind id for what it could not parse (ts_builtin_sym_error)."""
+_CONTAINERS = frozenset(
+    {
+        _ERROR,
+        *(
+            _kind(name)
+            for name in (
+                "block",
+                "if_statement",
+                "elif_clause",
+                "else_clause",
+                "for_statement",
+                "while_statement",
+                "try_statement",
+                "except_clause",
+                "finally_clause",
+                "with_statement",
+                "match_statement",
+                "case_clause",
+            )
+        ),
+    }
+)
+_VISITED = _CONTAINERS | {FUNCTION, CLASS, _DECORATED, _IMPORT, _IMPORT_FROM}
+_VISITED_OUTSIDE_FUNCTIONS = _VISITED | {_EXPRESSION}
+
+NAME = _field("name")
+_BODY = _field("body")
+_DEFINITION = _field("definition")
+_MODULE_NAME = _field("module_name")
+_ALIAS = _field("alias")
+_LEFT = _field("left")
+
+
+def parse(text: bytes) -> tree_sitter.Tree:
+    """The syntax tree of a UTF-8 text; don't keep it (25 bytes for each byte of source)."""
+    return _PARSER.parse(text)
+
+
+class _Scope(NamedTuple):
+    """The definition that a node lies in: prefix of qualified names, and what it is (None: the module)."""
+
+    prefix: str
+    kind: SymbolKind | None
+
+
+_MODULE = _Scope("", None)
+
+
+class _Walk:
+    """One walk over one tree: collects what an Analysis is made of."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self.definitions: list[Definition] = []
+        self.imports: list[Import] = []
+        self.names: list[bytes] = []
+        self.docstrings: list[bytes] = []
+        self.stack: list[tuple[tree_sitter.Node, _Scope, tree_sitter.Node]] = []
+
+    def run(self, root: tree_sitter.Node) -> None:
+        """Visit statements in source order; expressions are never entered."""
+        if found := _docstring(root):
+            self.docstrings.append(self.text[found.start_byte : found.end_byte])
+        self.push(root, _MODULE)
+        stack = self.stack
+        while stack:
+            node, scope, outer = stack.pop()
+            kind = node.kind_id
+            if kind in (FUNCTION, CLASS):
+                self.define(node, scope, outer)
+            elif kind == _EXPRESSION:
+                self.assign(node)
+            elif kind == _IMPORT:
+                self.imports.extend(_plain_imports(node))
+            elif kind == _IMPORT_FROM:
+                if item := _from_import(node):
+                    self.imports.append(item)
+            elif kind == _DECORATED:
+                if inner := node.child_by_field_id(_DEFINITION):
+                    stack.append((inner, scope, node))
+            else:
+                self.push(node, scope)
+
+    def push(self, node: tree_sitter.Node, scope: _Scope) -> None:
+        """Put the statements in `node` on the stack, the first on top."""
+        wanted = _VISITED if scope.kind in (SymbolKind.FUNCTION, SymbolKind.METHOD) else _VISITED_OUTSIDE_FUNCTIONS
+        children = [(child, scope, child) for child in node.named_children if child.kind_id in wanted]
+        children.reverse()
+        self.stack.extend(children)
+
+    def define(self, node: tree_sitter.Node, scope: _Scope, outer: tree_sitter.Node) -> None:
+        """A class or a function; `outer` is the decorated definition around it, or the node itself."""
+        named = node.child_by_field_id(NAME)
+        body = node.child_by_field_id(_BODY)
+        if named is None or not (raw := named.text):
+            return
+        kind = SymbolKind.CLASS
+        if node.kind_id == FUNCTION:
+            kind = SymbolKind.METHOD if scope.kind is SymbolKind.CLASS else SymbolKind.FUNCTION
+        name = scope.prefix + raw.decode("utf-8", "replace")
+        self.names.append(raw)
+        self.definitions.append(Definition(name, kind, outer.start_point[0] + 1, _last_line(node)))
+        if body is None:
+            return
+        if found := _docstring(body):
+            self.docstrings.append(self.text[found.start_byte : found.end_byte])
+        if kind is SymbolKind.CLASS or self.interesting(body.start_byte, body.end_byte):
+            self.push(body, _Scope(f"{name}.", kind))
+
+    def interesting(self, start: int, end: int) -> bool:
+        """Whether a function's body can hold a definition or an import at all."""
+        find = self.text.find
+        return find(b"import", start, end) >= 0 or find(b"def", start, end) >= 0 or find(b"class", start, end) >= 0
+
+    def assign(self, node: tree_sitter.Node) -> None:
+        """Names assigned at module or class level belong to the symbols field."""
+        first = node.child(0) if node.child_count else node
+        if first.kind_id != _ASSIGNMENT:
+            return
+        left = first.child_by_field_id(_LEFT)
+        if left is None:
+            return
+        targets = [left] if left.kind_id == IDENTIFIER else left.named_children if left.kind_id in _PATTERNS else []
+        self.names.extend(target.text or b"" for target in targets if target.kind_id == IDENTIFIER)
+
+
+def analyse(text: bytes) -> Analysis:
+    """Parse once and tell what is in it; what doesn't parse is skipped, the rest is kept."""
+    root = parse(text).root_node
+    walk = _Walk(text)
+    walk.run(root)
+    record = FileRecord(tuple(walk.definitions), tuple(walk.imports))
+    error_line = _first_error(root) if root.has_error else 0
+    return Analysis(record, b" ".join(walk.names), b" ".join(walk.docstrings), error_line)
+
+
+def _last_line(node: tree_sitter.Node) -> int:
+    """The 1-based last line; a node that ends at the start of a line ended on the line before."""
+    row, column = node.end_point
+    return max(row + (column > 0), node.start_point[0] + 1)
+
+
+def _docstring(body: tree_sitter.Node) -> tree_sitter.Node | None:
+    """The string that a module's or definition's body begins with."""
+    for index in range(body.named_child_count):
+        statement = body.named_child(index)
+        if statement.kind_id == _COMMENT:
+            continue
+        if statement.kind_id != _EXPRESSION or not statement.child_count:
+            return None
+        first = statement.child(0)
+        return first if first.kind_id == _STRING else None
+    return None
+
+
+def _text(node: tree_sitter.Node | None) -> str:
+    """A name's text without the spaces that Python allows around its dots."""
+    return b"".join((node.text or b"").split()).decode("utf-8", "replace") if node is not None else ""
+
+
+def _plain_imports(node: tree_sitter.Node) -> Iterator[Import]:
+    """`import a.b, c as d`: one import for each module."""
+    for child in node.named_children:
+        if child.kind_id == _ALIASED:
+            yield Import(0, _text(child.child_by_field_id(NAME)), ())
+        elif child.kind_id not in (_COMMENT, _ERROR):
+            yield Import(0, _text(child), ())
+
+
+def _from_import(node: tree_sitter.Node) -> Import | None:
+    """`from ..a import b as c, d`: level, module and the names taken out of it."""
+    source = node.child_by_field_id(_MODULE_NAME)
+    if source is None:
+        return None
+    level, module = 0, ""
+    if source.kind_id == _RELATIVE:
+        for child in source.named_children:
+            if child.kind_id == _PREFIX:
+                level = _text(child).count(".")
+            else:
+                module = _text(child)
+    else:
+        module = _text(source)
+    names: list[tuple[str, str]] = []
+    for child in node.children_by_field_id(NAME):
+        if child.kind_id == _ALIASED:
+            names.append((_text(child.child_by_field_id(NAME)), _text(child.child_by_field_id(_ALIAS))))
+        else:
+            names.append((_text(child), _text(child)))
+    if not names and any(child.kind_id == _WILDCARD for child in node.named_children):
+        names.append(("*", "*"))
+    return Import(level, module, tuple(names))
+
+
+def _first_error(root: tree_sitter.Node) -> int:
+    """The 1-based line of the first node that is wrong or was made up to go on."""
+    node = root
+    while True:
+        wrong = next((child for child in node.children if child.has_error or child.is_missing), None)
+        if wrong is None or wrong.kind_id == _ERROR or wrong.is_missing:
+            return (wrong or node).start_point[0] + 1
+        node = wrong
+
+
+def skeleton(text: bytes) -> bytes:
+    """The text with each outermost function's body as `...` below the first line of its docstring."""
+    pieces: list[bytes] = []
+    done = 0
+    stack = [parse(text).root_node]
+    while stack:
+        node = stack.pop()
+        body = node.child_by_field_id(_BODY) if node.kind_id == FUNCTION else None
+        if body is not None:
+            colon = next((child for child in reversed(node.children) if child.type == ":"), None)
+            if colon is not None and colon.start_byte >= done:
+                pieces += [text[done : colon.end_byte], _elided(text, body, one_line=_same_line(colon, body))]
+                done = max(body.end_byte, colon.end_byte)
+            continue
+        stack.extend(child for child in reversed(node.named_children) if child.kind_id in _VISITED)
+    return b"".join([*pieces, text[done:]])
+
+
+def _same_line(colon: tree_sitter.Node, body: tree_sitter.Node) -> bool:
+    """Whether the body stands right behind the colon."""
+    return colon.end_point[0] == body.start_point[0]
+
+
+def _elided(text: bytes, body: tree_sitter.Node, *, one_line: bool) -> bytes:
+    """What stands for a body."""
+    if one_line:
+        return b" ..."
+    start = body.start_byte
+    indent = text[text.rfind(b"\n", 0, start) + 1 : start]
+    if indent.strip():
+        indent = b" " * body.start_point[1]
+    newline = b"\r\n" if text[:start].rstrip(b" \t").endswith(b"\r\n") else b"\n"
+    summary = _summary(text, body)
+    return b"".join([newline + indent + summary if summary else b"", newline + indent + b"..."])
+
+
+def _summary(text: bytes, body: tree_sitter.Node) -> bytes:
+    """The docstring cut to its first line of words; nothing where that is not plainly possible."""
+    found = _docstring(body)
+    if found is None or found.child_count < 2:  # noqa: PLR2004 - both quotes
+        return b""
+    opening, closing = found.child(0), found.child(found.child_count - 1)
+    if closing.kind_id != _STRING_END or opening.kind_id != _STRING_START:
+        return b""
+    lines = [line.strip() for line in text[opening.end_byte : closing.start_byte].split(b"\n")]
+    line = next((line for line in lines if line), b"")
+    if not line or line.endswith((b"\\", b'"', b"'")):
+        return b""
+    return text[opening.start_byte : opening.end_byte] + line + text[closing.start_byte : closing.end_byte]
