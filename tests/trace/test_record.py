@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def record(folder: Path, *events: Event, run_id: str = "run") -> Path:
 
 
 @given(st.builds(Recorded, st.integers(1, 2**40), TIMES, EVENTS))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_every_event_round_trips(recorded: Recorded) -> None:
     """Encoded and decoded, an event is itself: paths, text that is not UTF-8, message variables and all."""
     line = encode(recorded)
@@ -123,7 +124,7 @@ def test_lines_are_envelopes(tmp_path: Path) -> None:
     first, second = (json.loads(line) for line in (folder / RECORD_NAME).read_text().splitlines())
     assert list(first) == ["seq", "time", "type", "data"]
     assert (first["seq"], first["type"], first["data"]["schema"]) == (1, "run-started", SCHEMA_VERSION)
-    assert first["time"].endswith("Z")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first["time"])
     assert second["data"] == {"message": {"key": "a.b", "params": {"n": 1}}, "path": "x/y.py"}
 
 

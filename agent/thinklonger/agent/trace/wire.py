@@ -64,7 +64,7 @@ def encode(recorded: Recorded) -> bytes:
     """The line, with its newline. Lone surrogates (bytes of a path or a diff that are not UTF-8) are kept, escaped."""
     line = {
         "seq": recorded.seq,
-        "time": recorded.time,
+        "time": recorded.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "type": type_name(type(recorded.event)),
         "data": recorded.event,
     }
