@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -110,8 +110,7 @@ class Repair:
                     yield announced.pop(0)
                 result = checked.result
                 self.tried = checked.progress.checked
-                green = len(tests) if result.passed else max(0, len(tests) - len(result.red))
-                yield CandidateTested(result.id, "screening", green, len(result.red), result.seconds)
+                yield _screening_of(result, tests)
                 if checked.kept:
                     self.survivors[result.id] = proposals[result.id]
                 else:
@@ -298,6 +297,15 @@ class Repair:
             diff=proposal.diff,
             flags=len(receipt.flags) if receipt else 0,
         )
+
+
+def _screening_of(result: ScreenResult, tests: Sequence[str]) -> CandidateTested:
+    """How far a candidate came: the tests run in order and end at the first red one."""
+    if result.passed:
+        return CandidateTested(result.id, "screening", len(tests), 0, result.seconds)
+    first = result.first_red.id if result.first_red else ""
+    green = tests.index(first) if first in tests else 0
+    return CandidateTested(result.id, "screening", green, 1, result.seconds)
 
 
 def _passed(result: ScreenResult) -> bool:
