@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from thinklonger.agent.config import places
@@ -227,6 +228,8 @@ SCRIPTS = {
     "hang": lambda: [*survey(), *search()[:2]],
     "busy": lambda: [*survey(), *search()[:2]],
     "broken": survey,
+    "partly": lambda: [*survey(), *search(), replace(FINISHED, label=Label.PARTLY_VERIFIED)],
+    "stubborn": lambda: [*survey(), *search()[:2]],
     "demo": lambda: [*survey(), *search(), FINISHED],
 }
 
@@ -243,6 +246,13 @@ async def run(request: Request, job: str) -> AsyncGenerator[Event]:
         if event is events[-1]:
             if script == "hang":
                 await asyncio.Event().wait()
+            if script == "stubborn":
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    sys.stderr.write("not yet\n")
+                    sys.stderr.flush()
+                    await asyncio.Event().wait()
             if script == "busy":
                 time.sleep(60)  # noqa: ASYNC251 (code that keeps the loop from turning is the point)
         if script == "demo":

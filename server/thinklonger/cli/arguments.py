@@ -15,9 +15,9 @@ _Group: TypeAlias = argparse._ArgumentGroup  # noqa: SLF001 # pyright: ignore[re
 _Exclusive: TypeAlias = argparse._MutuallyExclusiveGroup  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] (the same)
 
 
-@dataclass(slots=True)
+@dataclass
 class Options:
-    """What the command line says; a setting is None where it says nothing."""
+    """What the command line says; a setting is None where it says nothing. (No slots: argparse asks for vars().)"""
 
     command: str = ""
     action: str = ""

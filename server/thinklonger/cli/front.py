@@ -21,7 +21,7 @@ CANCELLED = 130
 
 def run(argv: Sequence[str], *, environ: Mapping[str, str], services: Services) -> int:
     """Carry out a command line; the exit code."""
-    signal.signal(signal.SIGTERM, _stop)
+    before = signal.signal(signal.SIGTERM, _stop)
     for stream in (sys.stdout, sys.stderr):
         speak_utf8(stream)
     around = surroundings(environ)
@@ -43,6 +43,7 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], services: Services) 
         return CANCELLED
     finally:
         finish()
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(argv: list[str], environ: Mapping[str, str], around: Surroundings, services: Services) -> int:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from thinklonger.agent.errors import UsageError
 from thinklonger.agent.types import Issue, IssueSource, Message
@@ -26,9 +25,9 @@ class Source:
 
 
 def read_issue(
-    source: Source, *, stdin: BinaryIO, fetch: Callable[[str], str], language: str
+    source: Source, *, stdin: Callable[[int], bytes], fetch: Callable[[str], str], language: str
 ) -> tuple[Issue, tuple[Message, ...]]:
-    """The issue, and what a person should know about how it was read.
+    """The issue, and what a person should know about how it was read; `stdin` reads at most so many bytes.
 
     Raises UsageError where there is no issue, it is empty, binary, no file, or a URL without the user's consent.
     """
@@ -47,7 +46,7 @@ def read_issue(
             raise UsageError("issue-source.needs-fetch", url=source.file)
         where, content, kind = source.file, fetch(source.file).encode("utf-8", "replace"), IssueSource.URL
     elif source.file == "-":
-        where, content, kind = "-", stdin.read(SIZE_LIMIT + 1), IssueSource.STDIN
+        where, content, kind = "-", stdin(SIZE_LIMIT + 1), IssueSource.STDIN
     else:
         where, content, kind = source.file, _read_file(Path(source.file)), IssueSource.FILE
     text, problems = _text(content, where, language)

@@ -156,10 +156,14 @@ def _issue(desk: Desk) -> tuple[Issue, tuple[Message, ...]]:
     token = desk.surroundings.github_token
     return read_issue(
         source,
-        stdin=sys.stdin.buffer,
+        stdin=_read_stdin,
         fetch=lambda url: desk.services.fetch(url, token),
         language=desk.words.language,
     )
+
+
+def _read_stdin(size: int) -> bytes:
+    return sys.stdin.buffer.read(size)
 
 
 def _folder(seen: _Seen, desk: Desk) -> Path | None:
