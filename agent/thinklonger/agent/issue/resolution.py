@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from thinklonger.agent.issue.clues import Clues, FrameClue, PathClue
 from thinklonger.agent.protocols import RepositoryView
-from thinklonger.agent.types import Symbol
+from thinklonger.agent.types import Symbol, SymbolKind
 
 _INSTALLED = ("site-packages", "dist-packages")
 _MOST_DEFINITIONS = 200
@@ -150,11 +150,14 @@ def _names(clues: Clues) -> Iterator[tuple[str, Role]]:
 
 
 def _definitions(name: str, role: Role, repository: RepositoryView) -> Iterator[NameHit]:
-    """The definitions that a written name fits best: with its whole qualifier, else by its last part alone."""
+    """The definitions that a written name fits best: with its whole qualifier, else by its last part alone.
+
+    Modules are left to the paths: half of the words in an issue are the name of some module.
+    """
     qualifier, _, bare = name.rpartition(".")
     if len(bare) < 3 or (bare.startswith("__") and not qualifier):  # noqa: PLR2004 - such names are everywhere
         return
-    found = repository.find(bare)
+    found = [symbol for symbol in repository.find(bare) if symbol.kind is not SymbolKind.MODULE]
     if not found or len(found) > _MOST_DEFINITIONS:
         return
     exact = [symbol for symbol in found if qualifier and _qualifies(symbol, qualifier)]
