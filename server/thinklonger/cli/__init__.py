@@ -17,7 +17,13 @@ def main(argv: Sequence[str] | None = None, *, services: "Services | None" = Non
     import os  # noqa: PLC0415 (importing this package does nothing and costs nothing)
     import sys  # noqa: PLC0415
 
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words == ["--version"]:  # asked by scripts and editors at every start: nothing but the answer is imported
+        from importlib.metadata import version  # noqa: PLC0415
+
+        sys.stdout.write(f"thinklonger {version('thinklonger')}\n")
+        return 0
     from thinklonger.cli.front import run  # noqa: PLC0415
     from thinklonger.cli.services import Services  # noqa: PLC0415
 
-    return run(sys.argv[1:] if argv is None else argv, environ=os.environ, services=services or Services())
+    return run(words, environ=os.environ, services=services or Services())

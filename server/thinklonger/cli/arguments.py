@@ -1,7 +1,8 @@
 """The command line: subcommands, flags and their help, in the user's language."""
 
 import argparse
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn, TypeAlias
@@ -17,7 +18,7 @@ _Exclusive: TypeAlias = argparse._MutuallyExclusiveGroup  # noqa: SLF001 # pyrig
 
 @dataclass
 class Options:
-    """What the command line says; a setting is None where it says nothing. (No slots: argparse asks for vars().)"""
+    """What the command line says; a setting is None where it says nothing. No slots: argparse asks for vars()."""
 
     command: str = ""
     action: str = ""
@@ -49,10 +50,10 @@ class Options:
         return {name: Given(value, flag, text=True) for name, (flag, value) in given.items() if value is not None}
 
 
-def parse(argv: list[str], *, version: str, words: Words) -> Options:
+def parse(argv: list[str], words: Words) -> Options:
     """The options; prints and exits for --help and --version (SystemExit 0), raises UsageError for a mistake."""
     options = Options()
-    parser = _parser(version, words)
+    parser = _parser(words)
     parser.parse_args(argv, namespace=options)
     if not options.command:
         parser.error(words.say("help.no-command"))
@@ -67,6 +68,23 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Refuse the command line."""
         raise UsageError("cli.usage", reason=message, program=self.prog)
+
+
+class _Version(argparse.Action):
+    """Print the version; it is looked up only then, which takes a while."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,  # noqa: ARG002 (the base class's signature)
+        values: str | Sequence[object] | None,  # noqa: ARG002 (the same)
+        option_string: str | None = None,  # noqa: ARG002 (the same)
+    ) -> None:
+        """Say it and exit."""
+        from importlib.metadata import version  # noqa: PLC0415 (see above)
+
+        sys.stdout.write(f"thinklonger {version('thinklonger')}\n")
+        parser.exit()
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -88,7 +106,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         super().add_usage(usage, actions, groups, self._heading if prefix is None else prefix)
 
 
-def _parser(version: str, words: Words) -> argparse.ArgumentParser:
+def _parser(words: Words) -> argparse.ArgumentParser:
     formatter = partial(_Help, usage=words.say("help.usage"))
     parser = _Parser(prog="thinklonger", add_help=False, formatter_class=formatter, allow_abbrev=False)
     _describe(parser, "main", words)
@@ -101,9 +119,7 @@ def _parser(version: str, words: Words) -> argparse.ArgumentParser:
         fill(command, words)
         _general(command, words)
     general = _general(parser, words)
-    general.add_argument(
-        "--version", action="version", version=f"thinklonger {version}", help=words.say("help.version")
-    )
+    general.add_argument("--version", action=_Version, nargs=0, help=words.say("help.version"))
     return parser
 
 

@@ -48,7 +48,7 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], services: Services) 
 
 def _run(argv: list[str], environ: Mapping[str, str], around: Surroundings, services: Services) -> int:
     try:
-        options = parse(argv, version=_version(), words=Words(around.language, around.unicode))
+        options = parse(argv, Words(around.language, around.unicode))
     except SystemExit as end:  # argparse has printed the help or the version
         return int(end.code or 0)
     return _command(options, _desk(options, environ, around, services))
@@ -90,12 +90,6 @@ def _command(options: Options, desk: Desk) -> int:
             from thinklonger.cli.records import runs  # noqa: PLC0415
 
             return runs(desk)
-
-
-def _version() -> str:
-    from importlib.metadata import version  # noqa: PLC0415 (slow to import; see __init__ for the fast way)
-
-    return version("thinklonger")
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

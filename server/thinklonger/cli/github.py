@@ -15,7 +15,9 @@ from thinklonger.agent.errors import ThinkLongerError, UsageError
 API = "https://api.github.com"
 SIZE_LIMIT = 8 * 1024**2
 _CHUNK = 64 * 1024
-_ISSUE = re.compile(r"https://github\.com/([A-Za-z0-9-]+)/([A-Za-z0-9._-]+)/(?:issues|pull)/(\d{1,12})/?(?:[?#].*)?")
+_ISSUE = re.compile(
+    r"https://github\.com/([A-Za-z0-9-]+)/(?!\.{1,2}/)([A-Za-z0-9._-]+)/(?:issues|pull)/(\d{1,12})/?(?:[?#].*)?"
+)
 _REFUSALS = {401: "refused", 403: "refused", 404: "not-found", 410: "not-found", 429: "refused"}
 
 

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias, cast, get_args
-from urllib.parse import urlsplit
-
-import msgspec
 
 from thinklonger.agent import messages
 from thinklonger.agent.errors import ConfigError
@@ -31,6 +28,8 @@ class Given:
 
 def value_of(name: str, given: Given, wanted: object) -> Value:
     """The value in its type; raises ConfigError."""
+    import msgspec  # noqa: PLC0415 (who only asks for help has no values)
+
     optional = type(None) in get_args(wanted)
     if optional:
         if given.value in ("auto", None):
@@ -67,6 +66,8 @@ def check(name: str, value: Value, given: Given) -> None:
 
 def is_server(url: str) -> bool:
     """Whether this is the URL of a server."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 (rarely asked)
+
     try:
         parts = urlsplit(url)
     except ValueError:
