@@ -1,6 +1,8 @@
-"""How candidates behave: record calls of the edited code, vary their arguments, run every candidate on them, compare."""
+"""How candidates behave: record calls of the edited code, vary their arguments, run every candidate, compare."""
 
+from thinklonger.agent.execution.behaviour.anomalies import Anomalies, anomalies_of
 from thinklonger.agent.execution.behaviour.comparison import compare
+from thinklonger.agent.execution.behaviour.grouping import difference_between
 from thinklonger.agent.execution.behaviour.nouns import (
     Behaviour,
     CallInput,
@@ -16,6 +18,7 @@ from thinklonger.agent.execution.behaviour.nouns import (
 )
 
 __all__ = [
+    "Anomalies",
     "Behaviour",
     "CallInput",
     "CallOutcome",
@@ -27,5 +30,7 @@ __all__ = [
     "Plain",
     "Runner",
     "Survivor",
+    "anomalies_of",
     "compare",
+    "difference_between",
 ]

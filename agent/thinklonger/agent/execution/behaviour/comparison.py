@@ -35,8 +35,8 @@ _BOOT = (
 )
 _MEMORY = 3 * 1024**3
 _GRACE = 10.0  # seconds that starting, importing and collecting may take beyond the time for comparing
-_CALL_SECONDS = 0.15
-_TEST_SECONDS = 1.0
+_CALL_SECONDS = 0.1
+_TEST_SECONDS = 0.6
 
 
 class _Input(msgspec.Struct, frozen=True):

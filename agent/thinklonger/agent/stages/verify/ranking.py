@@ -1,10 +1,19 @@
 """Which candidate is best and how far it is proved: execution facts, flags, agreement, smaller diff, in this order."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from thinklonger.agent.execution.behaviour import Comparison
+from thinklonger.agent.execution.behaviour import (
+    Anomalies,
+    Comparison,
+    anomalies_of,
+    difference_between,
+)
 from thinklonger.agent.types import Agreement, Label, Message
+
+FADING = 0.5  # each further member of a group adds this much less: near-copies of one edit are not more evidence
+DIFFERENCES = 3  # differences that a receipt tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,11 @@ class CandidateFacts:
     reproduced: bool = True
     regression_held: bool | None = True
     flags: tuple[Message, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether execution has nothing against it."""
+        return self.reproduced and self.regression_held is not False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,172 @@ class Verdict:
     agreement: Agreement | None = None
 
 
-def rank(facts: Sequence[CandidateFacts], evidence: Evidence) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Survivors that behave alike, the likeliest member first, and what speaks for and against the behaviour."""
+
+    members: tuple[CandidateFacts, ...]
+    weight: float
+    anomalies: Anomalies
+
+    @property
+    def score(self) -> float:
+        """How believable the behaviour is, as a logarithm; see `penalty`."""
+        return math.log(max(self.weight, 1e-9)) - penalty(self.anomalies)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """When the evidence is unambiguous. `share`: of belief that the chosen behaviour must have among all.
+
+    `calls`: distinct calls of the edited code that tests must make, at least; `spread`: survivors may be at most
+    this part of what was tried.
+    """
+
+    share: float = 0.8
+    calls: int = 3
+    spread: float = 0.05
+
+
+def penalty(anomalies: Anomalies) -> float:
+    """What a behaviour's oddities on inputs near the tests' own take from its belief (natural logarithm)."""
+    return (
+        3.0 * anomalies.crashes
+        + 3.0 * anomalies.hangs
+        + 2.0 * anomalies.strangers
+        + 0.7 * min(anomalies.invariants, 2)
+        + 2.0 * anomalies.changed_green
+        + 0.7 * anomalies.changed_red
+    )
+
+
+def weight_of(priors: Sequence[float]) -> float:
+    """The weight of candidates that behave alike: the best counts whole, each further one half of the one before."""
+    return sum(prior * FADING**place for place, prior in enumerate(sorted(priors, reverse=True)))
+
+
+def rank(facts: Sequence[CandidateFacts], evidence: Evidence, thresholds: Thresholds = Thresholds()) -> Verdict:
     """Order the candidates and say how far the best one is proved."""
-    raise NotImplementedError
+    if not facts:
+        return Verdict()
+    groups = grouped([item for item in facts if item.sound and not item.flags], evidence.comparison)
+    believed = [item for group in groups for item in group.members]
+    chosen = {item.id for item in believed}
+    flagged = sorted((item for item in facts if item.sound and item.id not in chosen), key=_plain_order)
+    failed = sorted((item for item in facts if not item.sound), key=_plain_order)
+    # the best of each behaviour before the second of any: whoever rejects the first wants to see something else
+    heads = [group.members[0] for group in groups]
+    tails = [item for group in groups for item in group.members[1:]]
+    order = [*heads, *tails, *flagged, *failed]
+    best = order[0]
+    label, reasons = judged(best, groups, evidence, thresholds)
+    labels = {item.id: _other_label(item) for item in order} | {best.id: label}
+    return Verdict(
+        order=tuple(item.id for item in order),
+        labels=labels,
+        label=label,
+        reasons=reasons,
+        agreement=agreement_of(groups, evidence.comparison),
+    )
+
+
+def _plain_order(item: CandidateFacts) -> tuple[int, float, int, str]:
+    return (len(item.flags), -item.prior, item.size, item.id)
+
+
+def _other_label(item: CandidateFacts) -> Label:
+    return Label.PARTLY_VERIFIED if item.sound and not item.flags else Label.UNVERIFIED
+
+
+def grouped(facts: Sequence[CandidateFacts], comparison: Comparison | None) -> tuple[Group, ...]:
+    """Candidates by behaviour, the most believable group first; one that was not compared is alone."""
+    alike: dict[int, list[CandidateFacts]] = {}
+    place_of = {
+        name: place for place, members in enumerate(comparison.groups if comparison else ()) for name in members
+    }
+    for number, item in enumerate(facts):
+        alike.setdefault(place_of.get(item.id, -1 - number), []).append(item)
+    measured = anomalies_of(comparison, [members[0].id for members in alike.values()]) if comparison else {}
+    groups = [
+        Group(
+            tuple(sorted(members, key=_plain_order)),
+            weight_of([item.prior for item in members]),
+            measured.get(members[0].id, Anomalies()),
+        )
+        for members in alike.values()
+    ]
+    return tuple(sorted(groups, key=lambda group: (-group.score, group.members[0].size, group.members[0].id)))
+
+
+def share_of(groups: Sequence[Group]) -> float:
+    """How much of all belief the first group has, in [0, 1]."""
+    if not groups:
+        return 0.0
+    top = groups[0].score
+    return 1.0 / sum(math.exp(group.score - top) for group in groups)
+
+
+def judged(
+    best: CandidateFacts, groups: Sequence[Group], evidence: Evidence, thresholds: Thresholds
+) -> tuple[Label, tuple[Message, ...]]:
+    """The best candidate's label and the reasons for it."""
+    if not best.reproduced:
+        return Label.UNVERIFIED, (Message("verdict.not-reproduced"),)
+    if best.regression_held is False:
+        return Label.UNVERIFIED, (Message("verdict.regression-worse"),)
+    reasons = [Message("verdict.reproduced")]
+    reasons.append(Message("verdict.regression-held" if best.regression_held else "verdict.no-regression"))
+    if best.flags:
+        return Label.PARTLY_VERIFIED, (*reasons, Message("verdict.flagged", {"count": len(best.flags)}))
+    doubts = doubts_about(groups, evidence, thresholds)
+    if doubts:
+        return Label.PARTLY_VERIFIED, (*reasons, *doubts)
+    return Label.VERIFIED, (*reasons, _support(groups, evidence))
+
+
+def doubts_about(groups: Sequence[Group], evidence: Evidence, thresholds: Thresholds) -> tuple[Message, ...]:
+    """Why the evidence is ambiguous; empty where it is not."""
+    doubts: list[Message] = []
+    survivors = sum(len(group.members) for group in groups)
+    comparison = evidence.comparison
+    compared = comparison is not None and bool(comparison.inputs)
+    calls = sum(given.origin.recorded for given in comparison.inputs) if comparison else 0
+    if survivors > 1 and not compared:
+        doubts.append(Message("verdict.not-compared", {"count": survivors}))
+    elif share_of(groups) < thresholds.share:
+        doubts.append(Message("verdict.ambiguous", {"count": len(groups), "share": round(100 * share_of(groups))}))
+    if max(calls, evidence.tests) < thresholds.calls:
+        doubts.append(Message("verdict.few-tests", {"count": max(calls, evidence.tests)}))
+    if survivors > max(1.0, thresholds.spread * evidence.tried):
+        doubts.append(Message("verdict.weak-tests", {"count": survivors, "tried": evidence.tried}))
+    return tuple(doubts)
+
+
+def _support(groups: Sequence[Group], evidence: Evidence) -> Message:
+    survivors = sum(len(group.members) for group in groups)
+    inputs = len(evidence.comparison.inputs) if evidence.comparison else 0
+    if survivors == 1:
+        return Message("verdict.only-survivor", {"tried": evidence.tried})
+    if len(groups) == 1:
+        return Message("verdict.alike", {"survivors": survivors, "inputs": inputs})
+    return Message("verdict.dominant", {"share": round(100 * share_of(groups)), "behaviours": len(groups)})
+
+
+def agreement_of(groups: Sequence[Group], comparison: Comparison | None) -> Agreement | None:
+    """How the survivors compare, for the receipt; None where there is nothing to compare."""
+    if comparison is None or not comparison.inputs or not groups:
+        return None
+    best = groups[0].members[0].id
+    differences: list[Message] = []
+    for group in groups[1 : 1 + DIFFERENCES]:
+        other = group.members[0].id
+        if best in comparison.behaviours and other in comparison.behaviours:
+            found = difference_between(comparison.inputs, comparison.behaviours, best, other)
+            differences += [] if found is None else [found.message]
+    return Agreement(
+        survivors=sum(len(group.members) for group in groups),
+        behaviours=len(groups),
+        share=share_of(groups),
+        inputs=len(comparison.inputs),
+        differences=tuple(differences),
+    )

@@ -13,7 +13,7 @@ import json
 import math
 import types
 from collections import OrderedDict, deque
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 Value = Any  # values of the code under test: anything at all
 
@@ -39,7 +39,7 @@ class Canon:
     def __init__(self) -> None:
         """Start with a full budget."""
         self.left = NODES
-        self.inside: Dict[int, int] = {}
+        self.inside: dict[int, int] = {}
 
     def form(self, value: Value) -> Value:
         """The canonical form of `value`."""
@@ -77,7 +77,7 @@ class Canon:
         if kind is complex:
             return {"complex": [_number(value.real), _number(value.imag)]}
         if isinstance(value, enum.Enum):
-            return {"name": "{}.{}".format(kind.__qualname__, value.name)}
+            return {"name": f"{kind.__qualname__}.{value.name}"}
         if isinstance(value, _NAMED):
             return {"name": str(getattr(value, "__qualname__", getattr(value, "__name__", kind.__name__)))}
         return self._other(kind, value)
@@ -101,11 +101,11 @@ class Canon:
             return {"object": kind.__qualname__, "state": "" if " at 0x" in shown else shown[:TEXT]}
         return {"object": kind.__qualname__, "state": [[name, self.form(state[name])] for name in sorted(state)]}
 
-    def _pairs(self, value: Value) -> List[Value]:
+    def _pairs(self, value: Value) -> list[Value]:
         return sorted(([self.form(key), self.form(item)] for key, item in value.items()), key=text)
 
-    def _drained(self, value: Value) -> List[Value]:
-        items: List[Value] = []
+    def _drained(self, value: Value) -> list[Value]:
+        items: list[Value] = []
         for item in value:
             items.append(self.form(item))
             if len(items) >= DRAINED:
@@ -114,9 +114,9 @@ class Canon:
         return items
 
 
-def state_of(value: Value) -> Optional[Dict[str, Value]]:
+def state_of(value: Value) -> dict[str, Value] | None:
     """The attributes of an object of a Python class, slots included; None where it has no such state."""
-    found: Dict[str, Value] = {}
+    found: dict[str, Value] = {}
     slotted = False
     for kind in type(value).__mro__:
         names = kind.__dict__.get("__slots__", ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from typing import Any, Dict, List, Tuple
+from typing import Any, Tuple
 
 from .canonical import state_of
 
@@ -16,7 +16,7 @@ ATOMS = frozenset({int, float, str, bool, type(None), bytes, complex})
 CHILDREN = 24
 
 
-def clone(value: Value, memo: Dict[int, Value]) -> Value:
+def clone(value: Value, memo: dict[int, Value]) -> Value:
     """A deep copy that keeps aliasing; raises whatever an object's own copying raises."""
     kind = type(value)
     if kind in ATOMS:
@@ -25,12 +25,12 @@ def clone(value: Value, memo: Dict[int, Value]) -> Value:
     if known is not None:
         return known
     if kind is list:
-        made: List[Value] = []
+        made: list[Value] = []
         memo[id(value)] = made
         made.extend([item if type(item) in ATOMS else clone(item, memo) for item in value])
         return made
     if kind is dict:
-        table: Dict[Value, Value] = {}
+        table: dict[Value, Value] = {}
         memo[id(value)] = table
         for key, item in value.items():
             table[key if type(key) in ATOMS else clone(key, memo)] = clone(item, memo)
@@ -43,7 +43,7 @@ def sequence(value: Value) -> bool:
     return isinstance(value, (list, tuple, deque))
 
 
-def rebuilt(like: Value, items: List[Value]) -> Value:
+def rebuilt(like: Value, items: list[Value]) -> Value:
     """A sequence of the same type with other items."""
     kind = type(like)
     if isinstance(like, tuple) and hasattr(like, "_fields"):
@@ -53,7 +53,7 @@ def rebuilt(like: Value, items: List[Value]) -> Value:
     return kind(items)
 
 
-def children(value: Value, generic: str) -> List[Tuple[Step, str, Value]]:
+def children(value: Value, generic: str) -> list[tuple[Step, str, Value]]:
     """The values right inside one: how to get there, the name of all such places, the value.
 
     Places that play the same role share a name: items of a list, values of a dict, one attribute of one class.
@@ -76,13 +76,11 @@ def children(value: Value, generic: str) -> List[Tuple[Step, str, Value]]:
     return [(("attribute", name), f"{type(value).__qualname__}:{name}", state[name]) for name in sorted(state)]
 
 
-def walk(arguments: List[Value], limit: int = 240) -> List[Tuple[Path, str, Value]]:
+def walk(arguments: list[Value], limit: int = 240) -> list[tuple[Path, str, Value]]:
     """Every place inside the arguments, outermost first, each object once: path, name of the role, value."""
-    queue: "deque[Tuple[Path, str, Value]]" = deque(
-        ((("item", i),), str(i), value) for i, value in enumerate(arguments)
-    )
-    found: List[Tuple[Path, str, Value]] = []
-    seen: Dict[int, bool] = {}
+    queue: deque[tuple[Path, str, Value]] = deque(((("item", i),), str(i), value) for i, value in enumerate(arguments))
+    found: list[tuple[Path, str, Value]] = []
+    seen: dict[int, bool] = {}
     while queue and len(found) < limit:
         path, generic, value = queue.popleft()
         if type(value) not in ATOMS:

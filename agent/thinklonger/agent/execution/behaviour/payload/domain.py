@@ -8,7 +8,7 @@ for, and there two correct programs may well differ.
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, List
 
 from .cloning import sequence, walk
 
@@ -22,12 +22,13 @@ class Trait:
 
     def __init__(self) -> None:
         """Start with nothing seen."""
-        self.kinds: Dict[type, int] = {}
-        self.pool: List[Value] = []
-        self.numbers: List[float] = []
-        self.lengths: List[int] = []
-        self.letters: Dict[str, None] = {}
-        self.ordered: Dict[str, bool] = {"rising": True, "strict": True, "falling": True, "distinct": True}
+        self.kinds: dict[type, int] = {}
+        self.pool: list[Value] = []
+        self.numbers: list[float] = []
+        self.constants: list[int] = []
+        self.lengths: list[int] = []
+        self.letters: dict[str, None] = {}
+        self.ordered: dict[str, bool] = {"rising": True, "strict": True, "falling": True, "distinct": True}
         self.witness = 0.0
         self.spread = False
 
@@ -49,7 +50,7 @@ class Trait:
         elif isinstance(value, (dict, set, frozenset)):
             self.lengths.append(len(value))
 
-    def _order(self, items: List[Value]) -> None:
+    def _order(self, items: list[Value]) -> None:
         try:
             pairs = [(items[i], items[i + 1]) for i in range(len(items) - 1)]
             held = {
@@ -89,7 +90,7 @@ class Trait:
             return False
         if low >= 0 and value < 0:
             return False
-        if type(value) is float and 0.0 <= low and high <= 1.0 and value > 1.0:
+        if type(value) is float and low >= 0.0 and high <= 1.0 and value > 1.0:
             return False
         reach = max(abs(low), abs(high))
         return abs(value) <= max(12, 2 * reach + 2)
@@ -109,7 +110,7 @@ class Trait:
             return False
         return length <= max(8, 2 * high + 2)
 
-    def _keeps_order(self, items: List[Value]) -> bool:
+    def _keeps_order(self, items: list[Value]) -> bool:
         if self.witness < 2.5:
             return True
         try:
@@ -134,7 +135,7 @@ def similar(letter: str, seen: str) -> bool:
     return False
 
 
-def distinct(items: List[Value]) -> bool:
+def distinct(items: list[Value]) -> bool:
     """Whether no two items are equal."""
     try:
         return len(set(items)) == len(items)
@@ -145,17 +146,21 @@ def distinct(items: List[Value]) -> bool:
 class Domain:
     """The traits of every role and the relations between arguments that all recorded calls keep."""
 
-    def __init__(self, calls: List[Call]) -> None:
-        """Learn from recorded calls; they are only read."""
-        self.traits: Dict[str, Trait] = {}
-        self.classes: Dict[type, int] = {}
+    def __init__(self, calls: list[Call], constants: list[Value]) -> None:
+        """Learn from recorded calls; they are only read. `constants` stand in the code that they call."""
+        self.traits: dict[str, Trait] = {}
+        self.classes: dict[type, int] = {}
         for call in calls:
-            per_call: Dict[type, int] = {}
+            per_call: dict[type, int] = {}
             for _, role, value in walk(call):
                 self.traits.setdefault(role, Trait()).see(value)
                 per_call[type(value)] = per_call.get(type(value), 0) + 1
             for kind in per_call:
                 self.classes[kind] = max(self.classes.get(kind, 0), per_call[kind])
+        for trait in self.traits.values():
+            trait.constants = [item for item in constants if type(item) is int]
+            if str in trait.kinds and any(length != 1 for length in trait.lengths):
+                trait.letters.update((letter, None) for item in constants if type(item) is str for letter in item)
         self.relations = learned(calls)
 
     def broken(self, call: Call) -> int:
@@ -178,12 +183,12 @@ def safely(check: Check, call: Call) -> bool:
         return False
 
 
-def learned(calls: List[Call]) -> List[Tuple[str, Check]]:
+def learned(calls: list[Call]) -> list[tuple[str, Check]]:
     """The relations that hold in every recorded call and were put to a test by at least one."""
     if not calls:
         return []
     width = min(len(call) for call in calls)
-    found: List[Tuple[str, Check]] = []
+    found: list[tuple[str, Check]] = []
     for i in range(width):
         found.extend((f"{name} {i}", bound(check, i)) for name, check in UNARY)
         for k in range(width):
@@ -260,7 +265,7 @@ def alike(left: Value, right: Value) -> bool:
     return type(left) is type(right) and bool(left == right)
 
 
-UNARY: List[Tuple[str, Callable[..., bool]]] = [
+UNARY: list[tuple[str, Callable[..., bool]]] = [
     ("rectangular", rectangular),
     ("square", square),
     ("indices", indices),
@@ -270,7 +275,7 @@ UNARY: List[Tuple[str, Callable[..., bool]]] = [
     ("rows", balanced_rows),
 ]
 
-BINARY: List[Tuple[str, Callable[..., bool]]] = [
+BINARY: list[tuple[str, Callable[..., bool]]] = [
     ("length", lambda a, b: sized(a) and sized(b) and len(a) == len(b) > 0),
     ("below-length", lambda a, b: whole(a) and sized(b) and 0 <= a < len(b)),
     ("to-length", lambda a, b: whole(a) and sized(b) and 0 <= a <= len(b)),

@@ -6,17 +6,15 @@ Request and answer are JSON; `comparison.py` on the other side says what the fie
 from __future__ import annotations
 
 import gc
-
 import json
 import os
 import signal
 import sys
 import time
 import types
-from typing import Any, Dict, List, Set, Tuple
+from typing import Any
 
 from .canonical import text
-
 from .recording import Call, Recorder, State, distinct
 from .replay import Input, Job, Pool
 from .runners import run_tests
@@ -30,22 +28,24 @@ AGAIN = -2  # the base once more: what differs from the first time depends on mo
 SEEDS = 40  # recorded calls that are varied
 FIRST = 64  # inputs of the first round; a round that the clock cuts is not compared
 ROUND = 128
+LARGEST, LONGEST, MOST = 100_000, 3, 12  # constants of the code that are worth trying: size, length, number
 
 
 class Work:
     """One comparison: the request, the modules that candidates edit, and the clock."""
 
-    def __init__(self, request: Dict[str, Value], folder: str) -> None:
+    def __init__(self, request: dict[str, Value], folder: str) -> None:
         """Take the request; `folder` holds the candidates' files."""
         self.request = request
         self.folder = folder
         self.root = os.getcwd()
         self.began = time.monotonic()
         self.problem = ""
-        self.modules: Dict[str, Module] = {}
-        self.calls: List[Call] = []
-        self.red: Set[str] = set()
-        self.tests: Dict[str, str] = {}
+        self.modules: dict[str, Module] = {}
+        self.calls: list[Call] = []
+        self.constants: list[Value] = []
+        self.red: set[str] = set()
+        self.tests: dict[str, str] = {}
 
     def left(self) -> float:
         """Seconds that are left of the time allowed."""
@@ -57,9 +57,9 @@ class Work:
         with open(os.path.join(self.folder, name), "rb") as handle:
             return handle.read()
 
-    def edited(self) -> Set[Tuple[str, str, int]]:
+    def edited(self) -> set[tuple[str, str, int]]:
         """File, name and first line of every code object of the base that some candidate edits."""
-        found: Set[Tuple[str, str, int]] = set()
+        found: set[tuple[str, str, int]] = set()
         for path in sorted({path for files in self.request["candidates"] for path in files}):
             absolute = os.path.join(self.root, path)
             try:
@@ -68,19 +68,21 @@ class Work:
             except (OSError, SyntaxError, ValueError):
                 continue
             names = self._edited_names(codes, absolute, path)
-            for name in names or set(codes):
+            for name in sorted(names or set(codes)):
                 if name in codes:
+                    self.constants.extend(_constants(codes[name], None) if names else [])
                     found.add((absolute, codes[name].co_name, codes[name].co_firstlineno))
         return found
 
-    def _edited_names(self, codes: Dict[Tuple[str, ...], types.CodeType], absolute: str, path: str) -> Set[Any]:
-        names: Set[Any] = set()
+    def _edited_names(self, codes: dict[tuple[str, ...], types.CodeType], absolute: str, path: str) -> set[Any]:
+        names: set[Any] = set()
         for candidate, files in enumerate(self.request["candidates"]):
             if path in files:
                 try:
                     names |= changed(codes, tree(compiled(self.candidate_source(candidate, path), absolute)))
                 except (SyntaxError, ValueError):
                     continue
+        names = {_enclosing(name) for name in names}
         functions = {name for name in names if name in codes and codes[name].co_flags & 0x01}
         body = any(name in codes and not codes[name].co_flags & 0x01 for name in names)
         return set() if body and not functions else functions
@@ -88,9 +90,9 @@ class Work:
     def record(self) -> None:
         """Run the tests; keep the calls to the edited code."""
         recorder = Recorder(self.root, self.edited(), set())
-        states: List[State] = []
+        states: list[State] = []
 
-        def collected(test_files: Set[str]) -> None:
+        def collected(test_files: set[str]) -> None:
             recorder.is_test |= test_files
             own = [item for item in list(sys.modules.values()) if self._own(item)]
             states.append(State(own))
@@ -100,7 +102,7 @@ class Work:
             state.restore()
         self.red = {name for name, word in self.tests.items() if word == "red"}
         calls = distinct(recorder.outer, SEEDS)
-        if not calls or len(distinct(recorder.direct, SEEDS)) and not _variable(calls):
+        if not calls or (len(distinct(recorder.direct, SEEDS)) and not _variable(calls)):
             calls = distinct(recorder.direct, SEEDS) or calls
         self.calls = calls
         if not self.tests:
@@ -129,21 +131,42 @@ class Work:
             self.modules[path].install(self.candidate_source(candidate, path))
 
 
-def _variable(calls: List[Call]) -> bool:
+def _enclosing(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The function with a name of its own around a comprehension or lambda."""
+    while names and names[-1].startswith("<"):
+        names = names[:-1]
+    return names
+
+
+def _constants(code: types.CodeType, documentation: str | None) -> list[Value]:
+    """Small numbers and short texts that stand in a function and in those inside it."""
+    found: list[Value] = []
+    for item in code.co_consts:
+        if isinstance(item, types.CodeType):
+            found.extend(_constants(item, None))
+        elif (type(item) is int and abs(item) <= LARGEST) or (type(item) is str and item != documentation):
+            if type(item) is int or len(item) <= LONGEST:
+                found.append(item)
+        elif isinstance(item, (tuple, frozenset)):
+            found.extend(sorted((part for part in item if type(part) in (int, str)), key=repr))
+    return found
+
+
+def _variable(calls: list[Call]) -> bool:
     """Whether arguments can be varied at all: plain values or containers of them somewhere on top."""
     plain = (int, float, str, list, tuple, dict, set)
     return any(isinstance(item, plain) and not isinstance(item, bool) for call in calls for item in call.arguments)
 
 
-def chosen_inputs(work: Work) -> Tuple[List[Input], List[Dict[str, Value]]]:
+def chosen_inputs(work: Work) -> tuple[list[Input], list[dict[str, Value]]]:
     """The inputs that candidates are compared on, recorded ones first, and what the answer says of each."""
     calls = sorted(work.calls, key=lambda call: call.test not in work.red)
-    by_function: Dict[int, List[Call]] = {}
+    by_function: dict[int, list[Call]] = {}
     for call in calls:
         by_function.setdefault(id(call.function), []).append(call)
-    inputs: List[Input] = []
-    notes: List[Dict[str, Value]] = []
-    made: List[List[Tuple[Input, Dict[str, Value]]]] = []
+    inputs: list[Input] = []
+    notes: list[dict[str, Value]] = []
+    made: list[list[tuple[Input, dict[str, Value]]]] = []
     for group in by_function.values():
         for call in group:
             given = Input(call.function, call.arguments)
@@ -158,10 +181,11 @@ def chosen_inputs(work: Work) -> Tuple[List[Input], List[Dict[str, Value]]]:
     return inputs, notes
 
 
-def _varied(work: Work, group: List[Call], limit: int) -> List[Tuple[Input, Dict[str, Value]]]:
+def _varied(work: Work, group: list[Call], limit: int) -> list[tuple[Input, dict[str, Value]]]:
     seeds = group[:SEEDS]
-    rows: List[Tuple[Input, Dict[str, Value]]] = []
-    for item in variations([call.arguments for call in seeds], limit, int(work.request["seed"])):
+    rows: list[tuple[Input, dict[str, Value]]] = []
+    constants = list(dict.fromkeys(work.constants + _constants(group[0].function.__code__, group[0].function.__doc__)))
+    for item in variations([call.arguments for call in seeds], limit, int(work.request["seed"]), constants[:MOST]):
         red = seeds[item.seed].test in work.red
         origin = "loose" if item.broken else "red-varied" if red else "green-varied"
         given = Input(seeds[item.seed].function, item.arguments)
@@ -169,7 +193,7 @@ def _varied(work: Work, group: List[Call], limit: int) -> List[Tuple[Input, Dict
     return rows
 
 
-def _note(given: Input, origin: str) -> Dict[str, Value]:
+def _note(given: Input, origin: str) -> dict[str, Value]:
     function = given.function
     return {
         "function": getattr(function, "__qualname__", function.__name__),
@@ -179,7 +203,7 @@ def _note(given: Input, origin: str) -> Dict[str, Value]:
     }
 
 
-def compared(work: Work, inputs: List[Input]) -> Tuple[Pool, int]:
+def compared(work: Work, inputs: list[Input]) -> tuple[Pool, int]:
     """Run base and candidates round by round while there is time; how many inputs every one of them saw."""
     count = len(work.request["candidates"])
     pool = Pool(inputs, float(work.request["call_seconds"]), int(work.request["workers"]))
@@ -201,11 +225,11 @@ def compared(work: Work, inputs: List[Input]) -> Tuple[Pool, int]:
     return pool, at
 
 
-def _job(work: Work, candidate: int, indices: List[int]) -> Job:
+def _job(work: Work, candidate: int, indices: list[int]) -> Job:
     return Job(candidate, list(indices), lambda: work.become(candidate))
 
 
-def answer(work: Work) -> Dict[str, Value]:
+def answer(work: Work) -> dict[str, Value]:
     """Do everything; the answer as JSON."""
     work.record()
     if work.problem:
@@ -218,7 +242,7 @@ def answer(work: Work) -> Dict[str, Value]:
     pool, complete = compared(work, inputs)
     first, again = pool.answers.get(BASE, {}), pool.answers.get(AGAIN, {})
     kept = [i for i in range(complete) if first.get(i) == again.get(i)]
-    table: Dict[str, int] = {}
+    table: dict[str, int] = {}
     rows = {
         str(candidate): [
             table.setdefault(pool.answers.get(candidate, {}).get(i, '{"kind":"skipped"}'), len(table)) for i in kept

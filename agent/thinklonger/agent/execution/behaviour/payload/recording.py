@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 import types
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any
 
 from .canonical import canonical, text
 from .cloning import clone
@@ -27,7 +27,7 @@ _GENERATOR = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERAT
 class Call:
     """One recorded call: the function, its positional and keyword arguments as one list, and the test around it."""
 
-    def __init__(self, function: types.FunctionType, arguments: List[Value], test: str) -> None:
+    def __init__(self, function: types.FunctionType, arguments: list[Value], test: str) -> None:
         """Take what the class's docstring says; `arguments` is in the order of the code object's own names."""
         self.function = function
         self.arguments = arguments
@@ -37,21 +37,21 @@ class Call:
 class Recorder:
     """A profile hook that records calls while it is installed."""
 
-    def __init__(self, root: str, edited: Set[Tuple[str, str, int]], is_test: Set[str]) -> None:
+    def __init__(self, root: str, edited: set[tuple[str, str, int]], is_test: set[str]) -> None:
         """`edited` are file, name and first line of code objects; `is_test` absolute paths of test files."""
         self.root = os.path.join(root, "")
         self.edited = edited
         self.is_test = is_test
-        self.kinds: Dict[types.CodeType, int] = {}
-        self.count: Dict[types.CodeType, int] = {}
-        self.functions: Dict[types.CodeType, List[types.FunctionType]] = {}
-        self.outer: List[Call] = []
-        self.direct: List[Call] = []
+        self.kinds: dict[types.CodeType, int] = {}
+        self.count: dict[types.CodeType, int] = {}
+        self.functions: dict[types.CodeType, list[types.FunctionType]] = {}
+        self.outer: list[Call] = []
+        self.direct: list[Call] = []
         self.test = ""
         self.depth = 0
         self.hot = False
-        self.pending: Optional[Call] = None
-        self.generators: Dict[int, Value] = {}
+        self.pending: Call | None = None
+        self.generators: dict[int, Value] = {}
 
     def start(self, test: str) -> None:
         """Record what this test does from now on."""
@@ -128,7 +128,7 @@ class Recorder:
             self.outer.append(self.pending)
         self.pending, self.hot = None, False
 
-    def _snapshot(self, frame: types.FrameType) -> Optional[Call]:
+    def _snapshot(self, frame: types.FrameType) -> Call | None:
         code = frame.f_code
         scope = frame.f_locals
         width = code.co_argcount + code.co_kwonlyargcount
@@ -136,14 +136,14 @@ class Recorder:
         function = self._function(code, scope)
         if function is None:
             return None
-        memo: Dict[int, Value] = {}
+        memo: dict[int, Value] = {}
         try:
             arguments = [clone(scope[name], memo) for name in code.co_varnames[:width]]
         except Exception:  # noqa: BLE001 (an object's own copying may raise anything; such a call can't be replayed)
             return None
         return Call(function, arguments, self.test)
 
-    def _function(self, code: types.CodeType, scope: Dict[str, Value]) -> Optional[types.FunctionType]:
+    def _function(self, code: types.CodeType, scope: dict[str, Value]) -> types.FunctionType | None:
         known = self.functions.get(code)
         if known is None or code.co_freevars:
             known = [item for item in gc.get_referrers(code) if type(item) is types.FunctionType]
@@ -152,7 +152,7 @@ class Recorder:
         return fitting[0] if len(fitting) == 1 or (fitting and not code.co_freevars) else None
 
 
-def _closes_over(function: types.FunctionType, scope: Dict[str, Value]) -> bool:
+def _closes_over(function: types.FunctionType, scope: dict[str, Value]) -> bool:
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
         try:
             if name in scope and cell.cell_contents is not scope[name]:
@@ -162,11 +162,11 @@ def _closes_over(function: types.FunctionType, scope: Dict[str, Value]) -> bool:
     return True
 
 
-def distinct(calls: List[Call], limit: int) -> List[Call]:
+def distinct(calls: list[Call], limit: int) -> list[Call]:
     """Calls with different functions or arguments, in the order of recording, at most `limit` of each test."""
-    seen: Set[Tuple[int, str]] = set()
-    per_test: Dict[str, int] = {}
-    kept: List[Call] = []
+    seen: set[tuple[int, str]] = set()
+    per_test: dict[str, int] = {}
+    kept: list[Call] = []
     for call in calls:
         try:
             mark = (id(call.function), text(canonical(clone(call.arguments, {}))))
@@ -183,9 +183,9 @@ def distinct(calls: List[Call], limit: int) -> List[Call]:
 class State:
     """Plain containers at module and class level, so that what tests leave behind can be undone."""
 
-    def __init__(self, modules: List[types.ModuleType]) -> None:
+    def __init__(self, modules: list[types.ModuleType]) -> None:
         """Take copies of the containers of these modules and of their functions' defaults."""
-        self.saved: List[Tuple[Value, Value]] = []
+        self.saved: list[tuple[Value, Value]] = []
         for module in modules:
             for value in list(module.__dict__.values()):
                 self._save(value)

@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 import types
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable
 
 from .canonical import canonical, text
 from .cloning import ATOMS, clone
@@ -35,7 +35,7 @@ class Hang(BaseException):
 class Input:
     """One call that candidates are given."""
 
-    def __init__(self, function: types.FunctionType, arguments: List[Value]) -> None:
+    def __init__(self, function: types.FunctionType, arguments: list[Value]) -> None:
         """Keep the arguments and their canonical forms, to see later which were changed."""
         self.function = function
         self.arguments = arguments
@@ -43,7 +43,7 @@ class Input:
         self.texts = [text(form) for form in self.forms]
 
 
-def invoke(function: types.FunctionType, arguments: List[Value]) -> Value:
+def invoke(function: types.FunctionType, arguments: list[Value]) -> Value:
     """Call a function with arguments in the order of its code object's names."""
     code = function.__code__
     head, named = code.co_argcount, code.co_kwonlyargcount
@@ -65,12 +65,12 @@ def invoke(function: types.FunctionType, arguments: List[Value]) -> Value:
     return result
 
 
-def outcome(given: Input, seconds: float) -> Dict[str, Value]:
+def outcome(given: Input, seconds: float) -> dict[str, Value]:
     """What one call does, in canonical form; CPU time is bounded."""
     arguments = clone(given.arguments, {})
     printed = io.StringIO()
     random.seed(0)
-    said: Dict[str, Value] = {}
+    said: dict[str, Value] = {}
     signal.setitimer(signal.ITIMER_PROF, seconds, 0.05)
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
@@ -90,7 +90,7 @@ def outcome(given: Input, seconds: float) -> Dict[str, Value]:
     return said
 
 
-def _result(function: types.FunctionType, arguments: List[Value]) -> Dict[str, Value]:
+def _result(function: types.FunctionType, arguments: list[Value]) -> dict[str, Value]:
     try:
         return {"kind": "returned", "value": canonical(invoke(function, arguments))}
     except Hang:
@@ -99,8 +99,8 @@ def _result(function: types.FunctionType, arguments: List[Value]) -> Dict[str, V
         return {"kind": "raised", "exception": type(error).__name__}
 
 
-def _changed(given: Input, arguments: List[Value]) -> List[Value]:
-    changed: List[Value] = []
+def _changed(given: Input, arguments: list[Value]) -> list[Value]:
+    changed: list[Value] = []
     for i, item in enumerate(arguments):
         if type(item) not in ATOMS:
             form = canonical(item)
@@ -112,7 +112,7 @@ def _changed(given: Input, arguments: List[Value]) -> List[Value]:
 class Job:
     """One candidate's share of work: the indices to run, in order, and how to become the candidate."""
 
-    def __init__(self, candidate: int, indices: List[int], become: Callable[[], None]) -> None:
+    def __init__(self, candidate: int, indices: list[int], become: Callable[[], None]) -> None:
         """Take what the class's docstring says."""
         self.candidate = candidate
         self.indices = indices
@@ -135,17 +135,17 @@ class Child:
 class Pool:
     """A few children at once; `answers[candidate][index]` is filled with the texts that they send."""
 
-    def __init__(self, inputs: List[Input], seconds: float, workers: int) -> None:
+    def __init__(self, inputs: list[Input], seconds: float, workers: int) -> None:
         """`seconds` bounds the CPU time of one call."""
         self.inputs = inputs
         self.seconds = seconds
         self.workers = max(1, workers)
-        self.answers: Dict[int, Dict[int, str]] = {}
+        self.answers: dict[int, dict[int, str]] = {}
 
-    def run(self, jobs: List[Job], deadline: float) -> bool:
+    def run(self, jobs: list[Job], deadline: float) -> bool:
         """Do all jobs; False where the deadline (monotonic seconds) came first."""
         waiting = list(reversed(jobs))
-        running: List[Child] = []
+        running: list[Child] = []
         while waiting or running:
             if time.monotonic() > deadline:
                 for child in running:
@@ -155,10 +155,7 @@ class Pool:
                 running.append(self._start(waiting.pop()))
             ready = select.select([child.reader for child in running], [], [], 0.1)[0]
             for child in list(running):
-                if child.reader in ready:
-                    done = not self._read(child)
-                else:
-                    done = time.monotonic() - child.moved > GRACE
+                done = not self._read(child) if child.reader in ready else time.monotonic() - child.moved > GRACE
                 if done:
                     running.remove(child)
                     again = self._finish(child, hung=child.reader not in ready)
@@ -191,7 +188,7 @@ class Pool:
         if job.indices:
             self.answers.setdefault(job.candidate, {})[job.indices.pop(0)] = line
 
-    def _finish(self, child: Child, *, hung: bool) -> Optional[Job]:
+    def _finish(self, child: Child, *, hung: bool) -> Job | None:
         """Reap the child; a job that goes on without the input that ended it, if there is more to do."""
         job = child.job
         self._end(child, kill=hung)
@@ -213,7 +210,7 @@ class Pool:
         os.waitpid(child.pid, 0)
 
 
-def _work(job: Job, inputs: List[Input], seconds: float, writer: int) -> None:
+def _work(job: Job, inputs: list[Input], seconds: float, writer: int) -> None:
     """In the child: become the candidate, answer one line for each input."""
     sys.setprofile(None)
     signal.signal(signal.SIGPROF, _expired)

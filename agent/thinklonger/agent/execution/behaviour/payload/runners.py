@@ -7,8 +7,9 @@ import io
 import os
 import signal
 import sys
+import time
 import unittest
-from typing import Any, Callable, Dict, Generator, List, Set
+from typing import Any, Callable, Generator, Set
 
 from .recording import Recorder
 
@@ -21,11 +22,26 @@ class TooLong(BaseException):
     """The test has used up its time."""
 
 
+class Budget:
+    """The time that tests may take: less for each one after one that did not end."""
+
+    def __init__(self, request: dict[str, Value]) -> None:
+        """Half of the comparison's wall-clock time is for recording."""
+        self.seconds = float(request["test_seconds"])
+        self.end = time.monotonic() + float(request["seconds"]) / 2
+
+    def spent(self) -> bool:
+        """Whether no other test should start."""
+        return time.monotonic() > self.end
+
+
 @contextlib.contextmanager
-def clock(seconds: float) -> Generator[None, None, None]:
+def clock(budget: Budget) -> Generator[None, None, None]:
     """Raise TooLong in the main thread when so much CPU time, or three times as much wall time, has gone by."""
+    seconds = budget.seconds
 
     def expired(*_: Value) -> None:
+        budget.seconds = max(0.1, seconds / 2)
         raise TooLong
 
     signal.signal(signal.SIGPROF, expired)
@@ -39,18 +55,18 @@ def clock(seconds: float) -> Generator[None, None, None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def run_tests(request: Dict[str, Value], recorder: Recorder, collected: Collected) -> Dict[str, str]:
+def run_tests(request: dict[str, Value], recorder: Recorder, collected: Collected) -> dict[str, str]:
     """Run the requested tests; test id → 'red', 'green' or 'grey' (skipped)."""
     if request["runner"] == "unittest":
         return _unittest(request, recorder, collected)
     return _pytest(request, recorder, collected)
 
 
-def _pytest(request: Dict[str, Value], recorder: Recorder, collected: Collected) -> Dict[str, str]:
+def _pytest(request: dict[str, Value], recorder: Recorder, collected: Collected) -> dict[str, str]:
     import pytest  # noqa: PLC0415 (there may be none; then unittest is asked for)
 
-    colours: Dict[str, str] = {}
-    seconds = float(request["test_seconds"])
+    colours: dict[str, str] = {}
+    budget = Budget(request)
 
     class Watcher:
         """A pytest plugin: tells the recorder where tests begin and end."""
@@ -61,9 +77,11 @@ def _pytest(request: Dict[str, Value], recorder: Recorder, collected: Collected)
         @pytest.hookimpl(hookwrapper=True)
         def pytest_runtest_call(self, item: Value) -> Generator[None, Value, None]:
             recorder.start(item.nodeid)
-            with clock(seconds):
+            with clock(budget):
                 yield
             recorder.stop()
+            if budget.spent():
+                item.session.shouldstop = "enough"
 
         def pytest_runtest_logreport(self, report: Value) -> None:
             if report.failed:
@@ -71,17 +89,29 @@ def _pytest(request: Dict[str, Value], recorder: Recorder, collected: Collected)
             elif report.when == "call":
                 colours.setdefault(report.nodeid, "green" if report.passed else "grey")
 
-    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", "--capture=sys", *request["options"]]
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:randomly",
+        "--capture=sys",
+        *request["options"],
+    ]
     with _quiet():
         pytest.main([*options, *request["tests"]], plugins=[Watcher()])
     return colours
 
 
-def _unittest(request: Dict[str, Value], recorder: Recorder, collected: Collected) -> Dict[str, str]:
-    colours: Dict[str, str] = {}
+def _unittest(request: dict[str, Value], recorder: Recorder, collected: Collected) -> dict[str, str]:
+    colours: dict[str, str] = {}
     loader = unittest.TestLoader()
     suite = unittest.TestSuite(loader.loadTestsFromName(name) for name in request["tests"])
-    collected({os.path.abspath(str(getattr(sys.modules.get(type(test).__module__), "__file__", ""))) for test in _flat(suite)})
+    collected(
+        {os.path.abspath(str(getattr(sys.modules.get(type(test).__module__), "__file__", ""))) for test in _flat(suite)}
+    )
 
     class Result(unittest.TestResult):
         def startTest(self, test: unittest.TestCase) -> None:  # noqa: N802 (unittest's name)
@@ -106,10 +136,13 @@ def _unittest(request: Dict[str, Value], recorder: Recorder, collected: Collecte
             colours[test.id()] = "grey"
 
     result = Result()
+    budget = Budget(request)
     for test in _flat(suite):
+        if budget.spent():
+            break
         with _quiet():
             try:
-                with clock(float(request["test_seconds"])):
+                with clock(budget):
                     test.run(result)
             except TooLong:
                 recorder.stop()
@@ -117,8 +150,8 @@ def _unittest(request: Dict[str, Value], recorder: Recorder, collected: Collecte
     return colours
 
 
-def _flat(suite: Value) -> List[unittest.TestCase]:
-    found: List[unittest.TestCase] = []
+def _flat(suite: Value) -> list[unittest.TestCase]:
+    found: list[unittest.TestCase] = []
     for item in suite:
         found.extend(_flat(item) if isinstance(item, unittest.TestSuite) else [item])
     return found

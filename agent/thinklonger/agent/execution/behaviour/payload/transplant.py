@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 import types
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Tuple
 
 Value = Any  # values of the code under test: anything at all
 Names = Tuple[str, ...]
@@ -26,15 +26,15 @@ def compiled(source: bytes, filename: str) -> types.CodeType:
     return compile(source, filename, "exec", dont_inherit=True)
 
 
-def tree(code: types.CodeType) -> Dict[Names, types.CodeType]:
+def tree(code: types.CodeType) -> dict[Names, types.CodeType]:
     """Every code object of a module by the names on the way to it; equal names are told apart by a number."""
-    found: Dict[Names, types.CodeType] = {(): code}
+    found: dict[Names, types.CodeType] = {(): code}
     _grow(code, (), found)
     return found
 
 
-def _grow(code: types.CodeType, names: Names, found: Dict[Names, types.CodeType]) -> None:
-    taken: Dict[str, int] = {}
+def _grow(code: types.CodeType, names: Names, found: dict[Names, types.CodeType]) -> None:
+    taken: dict[str, int] = {}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             count = taken.get(constant.co_name, 0)
@@ -44,7 +44,7 @@ def _grow(code: types.CodeType, names: Names, found: Dict[Names, types.CodeType]
             _grow(constant, path, found)
 
 
-def fingerprint(code: types.CodeType) -> Tuple[Value, ...]:
+def fingerprint(code: types.CodeType) -> tuple[Value, ...]:
     """What a code object does, without line numbers and without the code objects inside it."""
     constants = tuple(
         (type(item).__name__, repr(item)) if not isinstance(item, types.CodeType) else ("code", item.co_name)
@@ -53,7 +53,7 @@ def fingerprint(code: types.CodeType) -> Tuple[Value, ...]:
     return (code.co_code, constants, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars, code.co_flags)
 
 
-def changed(old: Dict[Names, types.CodeType], new: Dict[Names, types.CodeType]) -> Set[Names]:
+def changed(old: dict[Names, types.CodeType], new: dict[Names, types.CodeType]) -> set[Names]:
     """The code objects that a candidate edits, adds or removes."""
     return {
         names
@@ -62,9 +62,9 @@ def changed(old: Dict[Names, types.CodeType], new: Dict[Names, types.CodeType]) 
     }
 
 
-def functions_of(filename: str) -> Dict[Tuple[str, int], List[types.FunctionType]]:
+def functions_of(filename: str) -> dict[tuple[str, int], list[types.FunctionType]]:
     """All living functions compiled from one file, by name and first line."""
-    found: Dict[Tuple[str, int], List[types.FunctionType]] = {}
+    found: dict[tuple[str, int], list[types.FunctionType]] = {}
     for item in gc.get_objects():
         if type(item) is types.FunctionType and item.__code__.co_filename == filename:
             found.setdefault((item.__code__.co_name, item.__code__.co_firstlineno), []).append(item)
@@ -82,7 +82,7 @@ class Module:
         self.living = functions_of(filename)
         self.source = source
 
-    def edited(self, source: bytes) -> Set[Names]:
+    def edited(self, source: bytes) -> set[Names]:
         """The names of the code objects that another source of this file changes; raises SyntaxError."""
         return changed(self.codes, tree(compiled(source, self.filename)))
 
@@ -104,12 +104,12 @@ class Module:
             except ValueError as error:
                 raise TransplantError(str(error)) from error
 
-    def _rerun(self, source: bytes, new: Dict[Names, types.CodeType]) -> None:
+    def _rerun(self, source: bytes, new: dict[Names, types.CodeType]) -> None:
         before = self._namespace(compiled(self.source, self.filename))
         after = self._namespace(new[()])
         self._carry(before, after, self.module.__dict__)
 
-    def _namespace(self, code: types.CodeType) -> Dict[str, Value]:
+    def _namespace(self, code: types.CodeType) -> dict[str, Value]:
         space = {
             name: self.module.__dict__[name]
             for name in ("__name__", "__package__", "__file__", "__spec__", "__loader__", "__path__", "__builtins__")
@@ -118,7 +118,7 @@ class Module:
         exec(code, space)  # noqa: S102 (this is the sandboxed program itself)
         return space
 
-    def _carry(self, before: Dict[str, Value], after: Dict[str, Value], living: Dict[str, Value]) -> None:
+    def _carry(self, before: dict[str, Value], after: dict[str, Value], living: dict[str, Value]) -> None:
         for name in sorted(after):
             if name.startswith("__") and name.endswith("__"):
                 continue
@@ -185,7 +185,7 @@ def _defaults_may_differ(old: types.CodeType, new: types.CodeType) -> bool:
     return fingerprint(old) != fingerprint(new)
 
 
-def loaded(path: str) -> Optional[types.ModuleType]:
+def loaded(path: str) -> types.ModuleType | None:
     """The imported module whose source lies at an absolute path."""
     for module in list(sys.modules.values()):
         if getattr(module, "__file__", None) == path:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Iterator
 
 from .canonical import canonical, text
 from .cloning import ATOMS, Path, clone, rebuilt, replace, sequence, walk
-from .domain import Call, Domain, Trait, rectangular, safely, square
+from .domain import Call, Domain, Trait, safely
 
 Value = Any  # values of the code under test: anything at all
 
 OPERATIONS = 14  # variations kept of one place of one call
 PLACES = 40  # places of one call that are varied
 LOOSE_SHARE = 0.2
+TOLERATED = 3  # broken traits of an input that is still tried
 
 
 class Variation:
@@ -26,31 +27,22 @@ class Variation:
         self.broken = broken
 
 
-def variations(calls: List[Call], limit: int, seed: int) -> List[Variation]:
+def variations(calls: list[Call], limit: int, seed: int, constants: list[Value]) -> list[Variation]:
     """At most `limit` variations of the calls, those inside the domain first, no two alike, none a recorded call.
 
-    The order is the order of interest: one change to one argument, arguments of two calls mixed, two changes, and
-    last, a fifth of all at most, inputs outside the domain.
+    `constants` stand in the code itself: numbers around them, and letters among them, are tried too. The order is
+    the order of interest: one change to one argument, arguments of two calls mixed, changes of changes, and last,
+    a fifth of all at most where there are enough others, inputs outside the domain.
     """
-    rng = random.Random(seed)  # noqa: S311 (repeatable on purpose)
-    domain = Domain(calls)
-    seen = {fingerprint(call) for call in calls}
-    strict: List[Variation] = []
-    loose: List[Variation] = []
-    for made in _proposed(calls, domain, rng, limit):
-        mark = fingerprint(made.arguments)
-        if mark in seen:
-            continue
-        seen.add(mark)
-        if made.broken == 0:
-            strict.append(made)
-            if len(strict) >= limit:
-                break
-        elif made.broken <= 3:
-            loose.append(made)
-    loose.sort(key=lambda made: made.broken)
+    maker = Maker(calls, seed, constants)
+    maker.take(maker.singles(6 * limit), limit)
+    maker.take(maker.mixed(limit // 4), limit)
+    for _ in range(6):
+        if len(maker.strict) < limit:
+            maker.take(maker.evolved(limit), limit)
+    strict, loose = maker.strict, sorted(maker.loose, key=lambda made: made.broken)
     share = max(int(limit * LOOSE_SHARE), min(24, limit - len(strict)))
-    kept = loose[: min(share, max(0, limit - len(strict)) + int(limit * LOOSE_SHARE))]
+    kept = loose[:share]
     return strict[: limit - len(kept)] + kept
 
 
@@ -59,33 +51,71 @@ def fingerprint(call: Call) -> str:
     return text(canonical(call))
 
 
-def _proposed(calls: List[Call], domain: Domain, rng: random.Random, limit: int) -> List[Variation]:
-    single = _interleaved([_singles(index, call, domain, rng) for index, call in enumerate(calls)])
-    made = [apply(calls, seed, [(path, new)], domain) for seed, path, new in single[: 6 * limit]]
-    mixed = [_mixed(calls, domain, rng) for _ in range(limit // 4 if len(calls) > 1 else 0)]
-    double: List[Optional[Variation]] = []
-    for _ in range(limit if single else 0):
-        seed, path, new = single[rng.randrange(len(single))]
-        others = [step for step in single if step[0] == seed and step[1] != path]
-        if others:
-            _, path_too, new_too = others[rng.randrange(len(others))]
-            double.append(apply(calls, seed, [(path, new), (path_too, new_too)], domain))
-    return [item for item in [*made, *mixed, *double] if item is not None]
+class Maker:
+    """Makes variations of the calls of one function."""
+
+    def __init__(self, calls: list[Call], seed: int, constants: list[Value]) -> None:
+        """Learn the domain; `seed` makes it repeatable."""
+        self.calls = calls
+        self.rng = random.Random(seed)  # noqa: S311 (repeatable on purpose)
+        self.domain = Domain(calls, constants)
+        self.seen = {fingerprint(call) for call in calls}
+        self.strict: list[Variation] = []
+        self.loose: list[Variation] = []
+
+    def take(self, made: Iterator[Variation | None], limit: int) -> None:
+        """Keep what is new, until there is enough."""
+        for item in made:
+            if item is None or item.broken > TOLERATED:
+                continue
+            mark = fingerprint(item.arguments)
+            if mark in self.seen:
+                continue
+            self.seen.add(mark)
+            (self.loose if item.broken else self.strict).append(item)
+            if len(self.strict) >= limit:
+                return
+
+    def singles(self, limit: int) -> Iterator[Variation | None]:
+        """One change to one place of one call, all calls and places in turn."""
+        rows = _interleaved([_singles(index, call, self.domain, self.rng) for index, call in enumerate(self.calls)])
+        for seed, path, new in rows[:limit]:
+            yield apply(self.calls[seed], seed, (path, new), self.domain)
+
+    def mixed(self, limit: int) -> Iterator[Variation | None]:
+        """An argument of one call in another one."""
+        if len(self.calls) > 1 and min(len(call) for call in self.calls) > 1:
+            for _ in range(limit):
+                yield _mixed(self.calls, self.domain, self.rng)
+
+    def evolved(self, limit: int) -> Iterator[Variation | None]:
+        """One more change to a variation inside the domain, or to a recorded call."""
+        pool = [(item.seed, item.arguments) for item in self.strict[:limit]] + list(enumerate(self.calls))
+        for _ in range(limit):
+            seed, call = pool[self.rng.randrange(len(pool))]
+            places = walk(call)
+            if not places:
+                return
+            path, role, value = places[self.rng.randrange(len(places))]
+            trait = self.domain.traits.get(role)
+            options = mutated(value, trait, self.rng) if trait is not None else []
+            if options:
+                yield apply(call, seed, (path, options[self.rng.randrange(len(options))]), self.domain)
 
 
-def _interleaved(rows: List[List[Tuple[int, Path, Value]]]) -> List[Tuple[int, Path, Value]]:
-    out: List[Tuple[int, Path, Value]] = []
+def _interleaved(rows: list[list[tuple[int, Path, Value]]]) -> list[tuple[int, Path, Value]]:
+    out: list[tuple[int, Path, Value]] = []
     for i in range(max((len(row) for row in rows), default=0)):
         out.extend(row[i] for row in rows if i < len(row))
     return out
 
 
-def _singles(index: int, call: Call, domain: Domain, rng: random.Random) -> List[Tuple[int, Path, Value]]:
+def _singles(index: int, call: Call, domain: Domain, rng: random.Random) -> list[tuple[int, Path, Value]]:
     places = [place for place in walk(call) if domain.traits[place[1]].kinds]
     if len(places) > PLACES:
         head = places[: len(call)]
         places = head + rng.sample(places[len(call) :], PLACES - len(head))
-    rows: List[List[Tuple[int, Path, Value]]] = []
+    rows: list[list[tuple[int, Path, Value]]] = []
     for path, role, value in places:
         options = mutated(value, domain.traits[role], rng)
         rng.shuffle(options)
@@ -93,7 +123,7 @@ def _singles(index: int, call: Call, domain: Domain, rng: random.Random) -> List
     return _interleaved(rows)
 
 
-def _mixed(calls: List[Call], domain: Domain, rng: random.Random) -> Optional[Variation]:
+def _mixed(calls: list[Call], domain: Domain, rng: random.Random) -> Variation | None:
     seed, other = rng.sample(range(len(calls)), 2)
     width = min(len(calls[seed]), len(calls[other]))
     if width < 2:
@@ -102,20 +132,19 @@ def _mixed(calls: List[Call], domain: Domain, rng: random.Random) -> Optional[Va
     donor = calls[other][place]
     if type(donor) not in ATOMS and not isinstance(donor, (list, dict, tuple, set)):
         return None
-    return apply(calls, seed, [((("item", place),), clone(donor, {}))], domain)
+    return apply(calls[seed], seed, ((("item", place),), donor), domain)
 
 
-def apply(calls: List[Call], seed: int, changes: List[Tuple[Path, Value]], domain: Domain) -> Optional[Variation]:
-    """A copy of call `seed` with other values at some places, mended where a relation of the domain can be."""
+def apply(call: Call, seed: int, change: tuple[Path, Value], domain: Domain) -> Variation | None:
+    """A copy of a call with another value at one place, mended where a relation of the domain can be."""
+    path, new = change
     try:
-        arguments = clone(calls[seed], {})
-        for path, new in changes:
-            arguments = replace(arguments, path, clone(new, {}))
-            mend(arguments, path[0][1], domain, calls[seed])
+        arguments = replace(clone(call, {}), path, clone(new, {}))
+        mend(arguments, path[0][1], domain, call)
         broken = domain.broken(arguments)
     except Exception:  # noqa: BLE001 (copying and setting run the objects' own code, which may raise anything)
         return None
-    nested = any(kind == "attribute" for path, _ in changes for kind, _ in path[1:])
+    nested = any(kind == "attribute" for kind, _ in path[1:])
     return Variation(seed, arguments, broken + (1 if nested and _linked(domain) else 0))
 
 
@@ -142,7 +171,7 @@ def mend(call: Call, changed: int, domain: Domain, before: Call) -> None:
             _mend_pair(call, words[0], places, changed, before)
 
 
-def _in_order(items: List[Value], trait: Trait) -> List[Value]:
+def _in_order(items: list[Value], trait: Trait) -> list[Value]:
     try:
         if trait.ordered["distinct"] and trait.witness >= 4.5:
             items = [item for i, item in enumerate(items) if item not in items[:i]]
@@ -153,7 +182,7 @@ def _in_order(items: List[Value], trait: Trait) -> List[Value]:
     return items
 
 
-def _reshape(rows: List[Value], shape: str) -> None:
+def _reshape(rows: list[Value], shape: str) -> None:
     good = [row for row in rows if isinstance(row, list)]
     if not good or len(good) != len(rows):
         return
@@ -164,7 +193,7 @@ def _reshape(rows: List[Value], shape: str) -> None:
         row.extend([filler] * (width - len(row)))
 
 
-def _mend_pair(call: Call, name: str, places: List[int], changed: int, before: Call) -> None:
+def _mend_pair(call: Call, name: str, places: list[int], changed: int, before: Call) -> None:
     first, second = places
     a, b = call[first], call[second]
     if name in ("length", "equal", "same-items"):
@@ -203,7 +232,7 @@ def _sized_like(value: Value, size: int) -> Value:
     return rebuilt(value, (items + [clone(items[i % len(items)], {}) for i in range(size)])[:size])
 
 
-def mutated(value: Value, trait: Trait, rng: random.Random) -> List[Value]:
+def mutated(value: Value, trait: Trait, rng: random.Random) -> list[Value]:
     """Values of the same type near this one."""
     kind = type(value)
     if kind is bool:
@@ -230,17 +259,22 @@ def _record(value: Value, trait: Trait) -> bool:
     return hasattr(value, "_fields") or (len(value) <= 4 and len(set(trait.lengths)) <= 1)
 
 
-def _numbers(value: int, trait: Trait, rng: random.Random) -> List[Value]:
-    near: List[int] = [value + 1, value - 1, value + 2, value - 2, 0, 1, -1, 2, 3, 2 * value, value // 2, -value]
+def _numbers(value: int, trait: Trait, rng: random.Random) -> list[Value]:
+    near: list[int] = [value + 1, value - 1, value + 2, value - 2, 0, 1, -1, 2, 3, 2 * value, value // 2, -value]
     low, high = int(min(trait.numbers, default=0)), int(max(trait.numbers, default=9))
     near += [rng.randint(low - 1, high + 2) for _ in range(3)]
     near += [item for item in trait.pool if type(item) is int][:8]
+    for constant in trait.constants:
+        near += [constant, constant + 1, constant - 1]
+        if constant > 1:
+            near += [value - value % constant, value - value % constant + constant]
     near.append(value + rng.randint(2, 9))
     return [item for item in dict.fromkeys(near) if item != value]
 
 
-def _texts(value: str, trait: Trait, rng: random.Random) -> List[Value]:
+def _texts(value: str, trait: Trait, rng: random.Random) -> list[Value]:
     letters = list(trait.letters) or list("ab")
+
     near = ["", value[:-1], value[1:], value + value[-1:], value + value, value[::-1], value[:1]]
     for _ in range(4):
         at = rng.randrange(len(value) + 1)
@@ -255,9 +289,9 @@ def _texts(value: str, trait: Trait, rng: random.Random) -> List[Value]:
     return [item for item in dict.fromkeys(near) if item != value]
 
 
-def _lists(items: List[Value], rng: random.Random) -> List[List[Value]]:
+def _lists(items: list[Value], rng: random.Random) -> list[list[Value]]:
     size = len(items)
-    near: List[List[Value]] = [[], items[:1], items[:-1], items[1:], items[::-1]]
+    near: list[list[Value]] = [[], items[:1], items[:-1], items[1:], items[::-1]]
     for _ in range(3 if size else 0):
         at, to = rng.randrange(size), rng.randrange(size)
         near.append(items[:at] + items[at + 1 :])
@@ -286,8 +320,8 @@ def _neighbour(item: Value, rng: random.Random) -> Value:
     return clone(item, {})
 
 
-def _tables(value: Dict[Value, Value], rng: random.Random) -> List[Value]:
-    near: List[Value] = [{}]
+def _tables(value: dict[Value, Value], rng: random.Random) -> list[Value]:
+    near: list[Value] = [{}]
     keys = list(value)
     for _ in range(2 if keys else 0):
         key, other = keys[rng.randrange(len(keys))], keys[rng.randrange(len(keys))]

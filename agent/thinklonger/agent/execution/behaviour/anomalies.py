@@ -1,0 +1,80 @@
+"""What speaks against a behaviour, measured on varied inputs inside the domain."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from thinklonger.agent.execution.behaviour.invariants import broken, kind_of, suggested
+from thinklonger.agent.execution.behaviour.nouns import Behaviour, CallOutcome, Comparison, Origin, OutcomeKind
+
+_ENDLESS = frozenset({OutcomeKind.HUNG, OutcomeKind.DIED, OutcomeKind.SKIPPED})
+
+
+@dataclass(frozen=True, slots=True)
+class Anomalies:
+    """How one behaviour looks beside the base and the tests: parts of the varied inputs, in [0, 1].
+
+    `crashes`: raises, where the base does something else, a type that no test shows. `hangs`: does not end, where
+    the base does. `strangers`: returns a type that no test shows. `changed_red`, `changed_green`: differs from the
+    base near a failing, near a passing test's input (a repair changes little that passing tests see).
+    `invariants`: how many relations it breaks that the tests suggest and another behaviour keeps everywhere.
+    """
+
+    crashes: float = 0.0
+    hangs: float = 0.0
+    strangers: float = 0.0
+    changed_red: float = 0.0
+    changed_green: float = 0.0
+    invariants: int = 0
+
+
+def anomalies_of(comparison: Comparison, names: Sequence[str]) -> dict[str, Anomalies]:
+    """The anomalies of the behaviours of these candidates, one of each group, measured beside each other."""
+    known = [name for name in names if name in comparison.behaviours]
+    if not known:
+        return {}
+    invariants = suggested(comparison, comparison.behaviours[known[0]])
+    counts = {
+        name: [broken(item, comparison.inputs, comparison.behaviours[name]) for item in invariants] for name in known
+    }
+    kept = [place for place in range(len(invariants)) if any(counts[name][place] == 0 for name in known)]
+    return {
+        name: _measured(comparison, comparison.behaviours[name], sum(counts[name][place] > 0 for place in kept))
+        for name in known
+    }
+
+
+def _measured(comparison: Comparison, behaviour: Behaviour, invariants: int) -> Anomalies:
+    places = range(len(comparison.inputs))
+    recorded = [behaviour[place] for place in places if comparison.inputs[place].origin.recorded]
+    raised = {outcome.exception for outcome in recorded if outcome.kind is OutcomeKind.RAISED}
+    kinds = {kind_of(outcome.value) for outcome in recorded if outcome.kind is OutcomeKind.RETURNED}
+    red = [place for place in places if comparison.inputs[place].origin is Origin.RED_VARIED]
+    green = [place for place in places if comparison.inputs[place].origin is Origin.GREEN_VARIED]
+    varied = red + green
+
+    def crashes(before: CallOutcome, after: CallOutcome) -> bool:
+        return (
+            after.kind is OutcomeKind.RAISED and after.exception not in raised and after.exception != before.exception
+        )
+
+    def hangs(before: CallOutcome, after: CallOutcome) -> bool:
+        return after.kind in _ENDLESS and before.kind not in _ENDLESS
+
+    def part(of: Sequence[int], *, holding: Sequence[bool]) -> float:
+        return sum(holding) / len(of) if of else 0.0
+
+    base = comparison.base
+    return Anomalies(
+        crashes=part(varied, holding=[crashes(base[place], behaviour[place]) for place in varied]),
+        hangs=part(varied, holding=[hangs(base[place], behaviour[place]) for place in varied]),
+        strangers=part(
+            varied,
+            holding=[
+                behaviour[place].kind is OutcomeKind.RETURNED and kind_of(behaviour[place].value) not in kinds
+                for place in varied
+            ],
+        ),
+        changed_red=part(red, holding=[base[place].digest != behaviour[place].digest for place in red]),
+        changed_green=part(green, holding=[base[place].digest != behaviour[place].digest for place in green]),
+        invariants=invariants,
+    )
