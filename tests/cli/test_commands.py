@@ -112,7 +112,7 @@ def test_the_report_tells_the_proof_in_words(terminal: "Terminal") -> None:
     ):
         assert words in said.out
     for words in ("issue         Last page is empty", "1,234 files · 20,345 symbols", "app/pager.py:12-15  Pager.page",
-                  "c1 · app/pager.py:14 · comparison · tests/test_pager.py::test_last_page: AssertionError",
+                  "c3 · app/pager.py:14 · off-by-one · passes: regression",
                   "c3 · app/pager.py:14 · off-by-one · verified"):  # fmt: skip
         assert words in said.err
     assert "event." not in said.out + said.err

@@ -199,7 +199,6 @@ def test_a_terminal_sees_colours_and_gets_its_cursor_back(terminal: "Terminal") 
     assert "\x1b[32m" in shown.seen
     text = CONTROL.sub("", shown.seen)
     assert "✓ verified: the reproduction was red before" in text
-    assert "c1 · app/pager.py:14 · comparison · tests/" not in text  # candidates that are out are only counted
 
 
 def test_a_terminal_gets_its_cursor_back_after_a_signal(terminal: "Terminal") -> None:

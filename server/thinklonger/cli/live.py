@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from thinklonger.agent.trace.events import CandidatePruned, Event
+from thinklonger.agent.trace.events import CandidateProposed, Event
 from thinklonger.cli.narration import Progress, narrate, place
 from thinklonger.cli.output import Output
 from thinklonger.cli.page import dim, good, join, strong
@@ -51,7 +51,7 @@ class LiveView:
 
     def show(self, event: Event) -> None:
         """Print what the event says, except what the moving part tells better."""
-        lines = [] if isinstance(event, CandidatePruned) else narrate(event, self._progress, self._words)
+        lines = [] if isinstance(event, CandidateProposed) else narrate(event, self._progress, self._words)
         self._progress.follow(event)
         for content in lines:
             self._console.print(styled(content), soft_wrap=True)

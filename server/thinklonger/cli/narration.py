@@ -27,6 +27,9 @@ from thinklonger.agent.types import Label, Location, Message, Stage
 from thinklonger.cli.page import Line, Span, Style, dim, good, join, line, name, strong, warn
 from thinklonger.cli.words import Words, clean_line, pad
 
+TALLY = 50
+"""Hundreds of candidates fall: there is a line for each that passes, and one for so many that were tried."""
+
 LABEL_WIDTH = 14
 _SHOWN_LOCATIONS = 5
 _SHOWN_TESTS = 3
@@ -89,7 +92,9 @@ def narrate(  # noqa: C901, PLR0911, PLR0912 (one branch for each event)
             return _locations(event, words)
         case StageStarted(stage=Stage.PATCH | Stage.VERIFY):
             return [row("·", event.stage, words.say(f"event.begins-{event.stage}"), words=words)]
-        case CandidateTested() | CandidatePruned() | CandidateVerified():
+        case CandidateProposed() if (len(progress.proposed) + 1) % TALLY == 0:
+            return [_tally(len(progress.proposed) + 1, len(progress.passing), words)]
+        case CandidateTested() | CandidateVerified():
             return _candidate(event, progress, words)
         case _:
             return []
@@ -215,9 +220,12 @@ def _locations(event: LocationsRanked, words: Words) -> list[Line]:
     return lines
 
 
-def _candidate(
-    event: CandidateTested | CandidatePruned | CandidateVerified, progress: Progress, words: Words
-) -> list[Line]:
+def _tally(tried: int, passing: int, words: Words) -> Line:
+    figures = [words.count("report.tried", tried), good(words.count("report.survivors", passing)) if passing else ""]
+    return row("·", "patch", *join(figures, words.dot), words=words)
+
+
+def _candidate(event: CandidateTested | CandidateVerified, progress: Progress, words: Words) -> list[Line]:
     proposed = progress.proposed.get(event.candidate)
     about: list[str | Span] = [clean_line(event.candidate)]
     if proposed is not None:
@@ -226,8 +234,6 @@ def _candidate(
         case CandidateTested() if event.red == 0 and event.passed:
             verdict = good(words.say("event.passes", check=words.say(f"event.row-{check_name(event.check)}")))
             return [row("✓", "candidate", *join([*about, verdict], words.dot), words=words)]
-        case CandidatePruned():
-            return [row("✗", "candidate", *join([*about, words.render(event.by)], words.dot), words=words)]
         case CandidateVerified():
             label = event.receipt.label
             style = Style.GOOD if label is Label.VERIFIED else Style.WARN

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from thinklonger.agent.config.places import state_directory
 from thinklonger.agent.trace import CandidateState, Run, RunStatus, Summary, find_run, list_runs, load_run
-from thinklonger.agent.trace.events import CandidatePruned, CandidateTested, CandidateVerified
+from thinklonger.agent.trace.events import CandidateProposed, CandidateTested, CandidateVerified
 from thinklonger.agent.types import Label
 from thinklonger.cli import machine, report
 from thinklonger.cli.desk import Desk, tell
@@ -93,7 +93,7 @@ def story(run: Run, words: Words) -> list[Line]:
     progress = Progress()
     lines: list[Line] = []
     for entry in run.record.entries:
-        if not isinstance(entry.event, CandidateTested | CandidatePruned | CandidateVerified):
+        if not isinstance(entry.event, CandidateProposed | CandidateTested | CandidateVerified):
             lines += narrate(entry.event, progress, words)
         progress.follow(entry.event)
     return lines
