@@ -15,6 +15,7 @@ PYTHON = re.compile(r"(?:python|pypy)(?:\d+(?:\.\d+)*)?$")
 WRAPPERS = frozenset({"uv", "poetry", "pipenv", "pdm", "rye", "hatch"})
 """Tools whose `run` starts the rest of the line in the project's environment, which is found without them."""
 PYTHON_FLAGS_WITH_VALUE = frozenset({"-W", "-X"})
+SELECTING = ("-k", "-m", "--deselect")
 LEFT_OUT = frozenset(
     {"--lf", "--last-failed", "--ff", "--failed-first", "--nf", "--new-first", "--sw", "--stepwise", "--sw-skip"}
     | {"--stepwise-skip", "--cache-clear", "--cache-show", "--pdb", "--trace"}
@@ -83,6 +84,18 @@ def read_command(command: str) -> TestCommand:
     if runner is Runner.PYTEST:
         arguments = [word for word in arguments if word not in LEFT_OUT]
     return TestCommand(runner, tuple(arguments), tuple(environment), plain)
+
+
+def unselective(options: tuple[str, ...]) -> tuple[str, ...]:
+    """Pytest's options without those that select among the tests: later runs name theirs."""
+    kept: list[str] = []
+    words = iter(options)
+    for word in words:
+        if word in SELECTING:
+            next(words, None)
+        elif not word.startswith(("-k", "-m", "--deselect=")):
+            kept.append(word)
+    return tuple(kept)
 
 
 def recognise(words: list[str]) -> tuple[Runner, list[str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from thinklonger.agent.errors import ExecutionError
 from thinklonger.agent.execution import proof
-from thinklonger.agent.execution.commands import TestCommand, read_command
+from thinklonger.agent.execution.commands import TestCommand, read_command, unselective
 from thinklonger.agent.execution.lending import lent_pytest
 from thinklonger.agent.execution.outcomes import Execution, Runner, Screened, ScreenResult
 from thinklonger.agent.execution.reading import REPORT, Finished, Reader, Record, Report, read_report, run_of
@@ -54,7 +54,7 @@ async def prove(
     report = collected.report
     tests = report.planned or ()
     selected = (*tests, *report.broken) if asked is not None else proof.resolve_names(tuple(tests_named), tests)
-    options = without(arguments, report.positional) if report.runner["runner"] == Runner.PYTEST else ()
+    options = unselective(without(arguments, report.positional)) if report.runner["runner"] == Runner.PYTEST else ()
     harness = Harness(
         session=session,
         place=place,

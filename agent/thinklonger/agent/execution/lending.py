@@ -5,7 +5,7 @@ from pathlib import Path
 
 from thinklonger.agent.types import Interpreter
 
-PACKAGES = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py.py")
+PACKAGES = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments")
 OLDEST = (3, 11)
 """What the lent pytest needs; older Pythons would need further packages that we do not have."""
 
@@ -48,4 +48,7 @@ def lent_pytest(interpreter: Interpreter) -> Path | None:
 def lent_folders(interpreter: Interpreter) -> tuple[Path, ...]:
     """What a sandbox must show for the lent pytest to work."""
     folder = lent_pytest(interpreter)
-    return () if folder is None else tuple(folder / name for name in PACKAGES if (folder / name).exists())
+    if folder is None:
+        return ()
+    metadata = [path for name in PACKAGES for path in sorted(folder.glob(f"{name}-*.dist-info"))]
+    return (*(folder / name for name in PACKAGES if (folder / name).exists()), *metadata)

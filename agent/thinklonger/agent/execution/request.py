@@ -14,6 +14,7 @@ PACKAGE = "thinklonger_payload"
 START = (
     "import os,sys\n"
     "if sys.version_info<(3,8):sys.exit('Python 3.8 or newer is needed, this is '+sys.version.split()[0])\n"
+    "sys.path[:]=[entry for entry in sys.path if entry]\n"
     "sys.path.append(os.environ['THINKLONGER_PAYLOAD'])\n"
     f"from {PACKAGE}.main import main\n"
     "main()"

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder
-from typing import Sequence
+from importlib.metadata import DistributionFinder, MetadataPathFinder
+from typing import TYPE_CHECKING, Iterable, Sequence
 
-LENT = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py")
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+    from types import ModuleType
+
+LENT = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments")
+SHIM = "py"
+"""A single file among many in the lender's folder, which the sandbox does not show; pytest has what is behind it."""
 
 
 class Lender:
@@ -20,7 +29,28 @@ class Lender:
         """The lent module, or None; inner modules are found through their package's own path."""
         if path is None and name in LENT:
             return PathFinder.find_spec(name, [self._folder])
-        return None
+        return ModuleSpec(name, ShimLoader()) if name == SHIM else None
+
+    def find_distributions(self, context: DistributionFinder.Context) -> Iterable[Distribution]:
+        """The lent packages' metadata, asked for by name: their versions are looked up, their plugins are not."""
+        if context.name not in LENT:
+            return ()
+        inner = DistributionFinder.Context(name=context.name, path=[self._folder])
+        return MetadataPathFinder.find_distributions(inner)
+
+
+class ShimLoader(Loader):
+    """Loads the shim: two modules of pytest under an old name."""
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """An ordinary module will do."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Fill it."""
+        for name in ("error", "path"):
+            inner = import_module("_pytest._py." + name)
+            setattr(module, name, inner)
+            sys.modules["py." + name] = inner
 
 
 def lend(folder: str) -> None:

@@ -11,7 +11,6 @@ import sys
 from typing import Any
 
 from .discovery import needs_pytest
-from .lending import lend
 from .report import Report
 from .request import Request, Run, flush
 
@@ -75,6 +74,8 @@ def execute(runner: str, run: Run) -> int:
     lent = False
     if runner == "pytest":
         if importlib.util.find_spec("pytest") is None and run.request.lent:
+            from .lending import lend  # noqa: PLC0415 - rarely needed
+
             lend(run.request.lent)
             lent = True
         from . import pytest_runner as module  # noqa: PLC0415 - imports pytest

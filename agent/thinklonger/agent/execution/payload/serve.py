@@ -130,6 +130,8 @@ class Server:
             if news.get("path") == END:
                 break
         os.close(self.news)
+        for _, theirs in self.pairs:
+            theirs.close()
         for path in missed:
             stations.pop(path, None)
         self.missed = missed
@@ -206,6 +208,7 @@ class Server:
                 continue
             reply = self.attempt(message["candidate"])
             if reply is None:
+                reader.close()
                 connection.close()
                 return
             send(connection, reply)
@@ -216,7 +219,6 @@ class Server:
         candidate = self.candidates[serial]
         reading, writing = os.pipe()
         started = time.monotonic()
-        candidate.apply(serial)
         pid = os.fork()
         if pid == 0:
             os.close(reading)
@@ -227,7 +229,6 @@ class Server:
         os.close(reading)
         kill_tree(pid)
         _, status = os.waitpid(pid, 0)
-        candidate.revert()
         return {"lines": lines, "timed_out": timed_out, "status": status, "seconds": time.monotonic() - started}
 
     def _become(self, candidate: Candidate, writing: int) -> None:
@@ -254,11 +255,13 @@ class Server:
         for serial, candidate in enumerate(self.candidates):
             station = self._station_for(candidate, stations)
             out.write("trying", {"id": candidate.id})
+            candidate.apply(serial)
             reply = self._ask(station, serial) if station is not None else self.attempt(serial)
             if reply is None and station is None:
                 self._run_whole()
+            candidate.revert()
             if reply is None:
-                candidate.revert()
+                self.missed.update(path for path, index in stations.items() if index == station)
                 stations = {path: index for path, index in stations.items() if index != station}
                 reply = dict(LOST)
             out.write("tried", dict(reply, id=candidate.id))
