@@ -1,6 +1,7 @@
 """What an issue's text names: text in, clues out; and what those clues name in a repository."""
 
 from thinklonger.agent.issue.clues import Clues, CodeBlock, Example, FrameClue, PathClue, TracebackClue
+from thinklonger.agent.issue.failures import with_failures
 from thinklonger.agent.issue.phrases import Phrase, Wording, read_phrases
 from thinklonger.agent.issue.query import Part, read_terms, weigh_terms
 from thinklonger.agent.issue.reading import read_clues
@@ -37,4 +38,5 @@ __all__ = [
     "resolve_names",
     "resolve_paths",
     "weigh_terms",
+    "with_failures",
 ]

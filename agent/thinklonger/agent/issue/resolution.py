@@ -65,11 +65,15 @@ class PathTable:
 
     paths: Sequence[PurePosixPath]
     _by_name: dict[str, list[PurePosixPath]] = field(default_factory=dict[str, list[PurePosixPath]])
+    _packages: dict[str, list[PurePosixPath]] = field(default_factory=dict[str, list[PurePosixPath]])
 
     def __post_init__(self) -> None:
-        """Group the files by their last part."""
+        """Group the files by their last part, and packages by their folder's name."""
         for path in self.paths:
-            self._by_name.setdefault(path.name, []).append(path)
+            name = path.name
+            self._by_name.setdefault(name, []).append(path)
+            if name == "__init__.py":
+                self._packages.setdefault(path.parent.name, []).append(path)
 
     def resolve(self, written: str) -> tuple[PurePosixPath, ...]:
         """The files that fit a written path best, all equally well; none if only the name of another project's fits."""
@@ -93,7 +97,7 @@ class PathTable:
         parts = dotted.split(".")
         module = self.resolve("/".join((*parts[:-1], f"{parts[-1]}.py")))
         return tuple(path for path in module if _ends(path, (*parts[:-1], f"{parts[-1]}.py"))) or tuple(
-            path for path in self._by_name.get("__init__.py", ()) if _ends(path, (*parts, "__init__.py"))
+            path for path in self._packages.get(parts[-1], ()) if _ends(path, (*parts, "__init__.py"))
         )
 
 

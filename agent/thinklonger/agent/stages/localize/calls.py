@@ -33,11 +33,10 @@ def spread(scores: Mapping[int, float], pool: Pool, weights: Weights) -> Mapping
 
 def _callees(number: int, pool: Pool) -> Iterator[int]:
     """The suspects that a suspect's own lines call, by name."""
-    for line, _ in pool.own_lines(number):
-        for found in _CALLED.finditer(line):
-            named = pool.named(found[1])
-            if len(named) <= _MOST_NAMESAKES:
-                yield from (callee for callee in named if callee != number)
+    for name in dict.fromkeys(_CALLED.findall(pool.texts[number])):
+        named = pool.named(name)
+        if len(named) <= _MOST_NAMESAKES:
+            yield from (callee for callee in named if callee != number)
 
 
 def _callers(number: int, pool: Pool) -> list[int]:

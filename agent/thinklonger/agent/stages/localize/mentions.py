@@ -1,6 +1,6 @@
 """What the issue names outright: symbols, lines of files, frames of pasted tracebacks, wording in the code."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from math import sqrt
 
 from thinklonger.agent.issue import (
@@ -80,7 +80,7 @@ def quoted_wording(clues: Clues, pool: Pool, weights: Weights) -> Mapping[int, H
     for phrase in read_phrases(clues):
         counts: dict[int, int] = {}
         for piece in phrase.pieces:
-            for number in set(_containing(piece, pool)):
+            for number in set(pool.containing(piece)):
                 counts[number] = counts.get(number, 0) + 1
         if not counts or len(counts) > _FEW:
             continue
@@ -93,12 +93,3 @@ def quoted_wording(clues: Clues, pool: Pool, weights: Weights) -> Mapping[int, H
             if number not in hints or hints[number].weight < weight:
                 hints[number] = Hint(EvidenceKind.QUOTE, weight, message)
     return hints
-
-
-def _containing(piece: str, pool: Pool) -> Iterator[int]:
-    """The suspects whose own text contains a piece."""
-    for source in pool.sources.values():
-        position = source.text.find(piece)
-        while position >= 0:
-            yield source.owner_of(source.line_at(position))
-            position = source.text.find(piece, position + len(piece))

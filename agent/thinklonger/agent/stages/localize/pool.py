@@ -1,15 +1,13 @@
 """The pool of suspects: every symbol of the suspected files and its own text, found by line, without parsing."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import PurePosixPath
 
 from thinklonger.agent.protocols import RepositoryView
 from thinklonger.agent.types import Symbol, SymbolKind
-
-_LARGEST_TEXT = 1_000_000
-"""Of a larger file, only the beginning is searched for words (characters)."""
 
 
 @dataclass(slots=True)
@@ -18,7 +16,7 @@ class Source:
 
     path: PurePosixPath
     text: str
-    lowered: str
+    lines: list[str]
     line_starts: list[int]
     owners: list[int]
     """For each line (the first at place 0), the number of the innermost symbol around it."""
@@ -37,8 +35,8 @@ class Pool:
     """All suspects; a symbol's number is its place in `symbols`. Each file's module-level code is one, too."""
 
     symbols: list[Symbol] = field(default_factory=list[Symbol])
-    sizes: list[int] = field(default_factory=list[int])
-    """For each symbol, how many characters are its own rather than a nested symbol's."""
+    texts: list[str] = field(default_factory=list[str])
+    """For each symbol, the lines that are its own rather than a nested symbol's."""
     sources: dict[PurePosixPath, Source] = field(default_factory=dict[PurePosixPath, Source])
     file_scores: list[float] = field(default_factory=list[float])
     _numbers: dict[tuple[PurePosixPath, str, int], int] = field(
@@ -56,54 +54,40 @@ class Pool:
 
     def add(self, path: PurePosixPath, score: float, repository: RepositoryView) -> None:
         """Take in a file with its symbols; one that can't be read has none."""
-        state = repository.read(path)
-        if state is None or path in self.sources:
+        state = None if path in self.sources else repository.read(path)
+        if state is None:
             return
         text = state.content.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
-        starts = [0, *_line_starts(text)]
+        lines = text.removesuffix("\n").split("\n")
         module = len(self.symbols)
         found = [
-            Symbol(path, "", SymbolKind.MODULE, 1, len(starts)),
-            *(symbol for symbol in repository.symbols(path) if symbol.start_line <= len(starts)),
+            Symbol(path, "", SymbolKind.MODULE, 1, len(lines)),
+            *(symbol for symbol in repository.symbols(path) if symbol.start_line <= len(lines)),
         ]
-        owners = [module] * len(starts)
+        owners = [module] * len(lines)
         for number, symbol in enumerate(found[1:], module + 1):
-            end = min(symbol.end_line, len(starts))
+            end = min(symbol.end_line, len(lines))
             owners[symbol.start_line - 1 : end] = [number] * (end - symbol.start_line + 1)
             self._numbers[(path, symbol.name, symbol.start_line)] = number
             self._by_name.setdefault(symbol.name.rpartition(".")[2], []).append(number)
         self.symbols.extend(found)
         self.file_scores.extend([score] * len(found))
-        self.sizes.extend(_own_sizes(starts, len(text), owners, module, len(found)))
-        searched = text[:_LARGEST_TEXT]
-        self.sources[path] = Source(path, searched, searched.lower(), starts, owners)
+        self.texts.extend(_own_texts(lines, owners, module, len(found)))
+        starts = [0, *accumulate(len(line) + 1 for line in lines[:-1])]
+        self.sources[path] = Source(path, text, lines, starts, owners)
 
-    def numbers(self) -> range:
-        """All suspects' numbers."""
-        return range(len(self.symbols))
-
-    def own_lines(self, number: int) -> Iterator[tuple[str, int]]:
-        """The lines that are a symbol's own, with their numbers."""
-        symbol = self.symbols[number]
-        source = self.sources[symbol.path]
-        for line in range(symbol.start_line, min(symbol.end_line, len(source.owners)) + 1):
-            if source.owners[line - 1] == number:
-                end = source.line_starts[line] if line < len(source.line_starts) else len(source.text)
-                yield source.text[source.line_starts[line - 1] : end], line
+    def containing(self, wanted: str) -> Iterator[int]:
+        """The suspects whose own text contains a text, as often as they do."""
+        for source in self.sources.values():
+            position = source.text.find(wanted)
+            while position >= 0:
+                yield source.owner_of(source.line_at(position))
+                position = source.text.find(wanted, position + len(wanted))
 
 
-def _line_starts(text: str) -> Iterator[int]:
-    """Where each line but the first begins."""
-    position = text.find("\n")
-    while position >= 0 and position + 1 < len(text):
-        yield position + 1
-        position = text.find("\n", position + 1)
-
-
-def _own_sizes(starts: Sequence[int], end: int, owners: Iterable[int], first: int, count: int) -> list[int]:
-    """How many characters belong to each of a file's symbols."""
-    sizes = [0] * count
-    for place, owner in enumerate(owners):
-        following = starts[place + 1] if place + 1 < len(starts) else end
-        sizes[owner - first] += following - starts[place]
-    return sizes
+def _own_texts(lines: Sequence[str], owners: Sequence[int], first: int, count: int) -> list[str]:
+    """Each symbol's own lines as one text."""
+    own: list[list[str]] = [[] for _ in range(count)]
+    for line, owner in zip(lines, owners, strict=True):
+        own[owner - first].append(line)
+    return ["\n".join(part) for part in own]

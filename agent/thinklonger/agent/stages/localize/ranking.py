@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from thinklonger.agent.issue import Clues, PathTable
+from thinklonger.agent.issue import Clues, PathTable, with_failures
 from thinklonger.agent.protocols import RepositoryView
 from thinklonger.agent.stages.localize.calls import spread
 from thinklonger.agent.stages.localize.hints import Hint
@@ -69,6 +69,7 @@ def rank_locations(  # noqa: PLR0913 - all that is known about the fault, by nam
     """
     del issue  # its text is in the clues; the stages' signatures are alike
     weights = WEIGHTS
+    clues = with_failures(clues, reproduction)
     pool = _pool(files, repository, coverage, red)
     table = PathTable(repository.paths())
     ran, ranges = covered(coverage, red, pool, weights)
@@ -128,16 +129,9 @@ def _report(
 ) -> tuple[Location, ...]:
     """The most suspicious symbols with their evidence, scores relative to the first."""
     symbols = pool.symbols
-    order = sorted(
-        suspects,
-        key=lambda number: (
-            -round(suspects[number].score, 9),
-            symbols[number].path,
-            symbols[number].start_line,
-            number,
-        ),
-    )[: max(0, top)]
-    best = suspects[order[0]].score if order else 0.0
+    scores = {number: round(suspect.score, 9) for number, suspect in suspects.items()}
+    order = sorted(suspects, key=lambda number: (-scores[number], number))[: max(0, top)]
+    best = scores[order[0]] if order else 0.0
     if best <= 0:
         return ()
     locations: list[Location] = []
@@ -151,7 +145,7 @@ def _report(
                 kind=symbol.kind,
                 start_line=start,
                 end_line=end,
-                score=round(suspect.score / best, 4),
+                score=round(scores[number] / best, 4),
                 evidence=_evidence(suspect, best),
             )
         )

@@ -26,7 +26,7 @@ class Weights:
     repetition: float = 0.4
     name_field: float = 4.0
     body_field: float = 1.0
-    body_norm: float = 0.5
+    body_norm: float = 0.2
     saturation: float = 2.0
 
     # ── what the issue names ─────────────────────────────────────────────────────────────────────────────────────
@@ -38,8 +38,8 @@ class Weights:
     frame_decay: float = 0.5
     lines: float = 1.0
     """A place that the issue names by file and line, or by a permanent link."""
-    message: float = 0.4
-    line: float = 0.4
+    message: float = 0.2
+    line: float = 0.2
 
     # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────
     calls: float = 0.1

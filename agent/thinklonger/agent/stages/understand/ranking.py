@@ -5,18 +5,20 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from thinklonger.agent.issue import Clues, PathTable
+from thinklonger.agent.issue import Clues, PathTable, with_failures
 from thinklonger.agent.repository import Repository
 from thinklonger.agent.stages.understand.mentions import named_definitions, named_paths, pasted_frames, quoted_wording
 from thinklonger.agent.stages.understand.runs import covered, failing_frames
 from thinklonger.agent.stages.understand.signals import Hint, Signal
-from thinklonger.agent.stages.understand.surroundings import about_tests, demotion, history, spread
+from thinklonger.agent.stages.understand.surroundings import about_tests, demotion, history, spread, tested
 from thinklonger.agent.stages.understand.weights import WEIGHTS, Weights
 from thinklonger.agent.stages.understand.words import Words, explain_words, match_words
 from thinklonger.agent.types import Evidence, EvidenceKind, FileRank, Issue, LineCoverage, Message, TestRun
 
 MOST = 40
 """How many files are reported; nobody reads on, and each carries its evidence."""
+_CONSIDERED = 200
+"""How many files are looked at closely: neighbours, history, what they are."""
 _LEAST = 0.005
 """Evidence that adds less than this to a score is not shown."""
 
@@ -25,7 +27,8 @@ _LEAST = 0.005
 class _Suspect:
     """A file while it is being ranked: what was added, and the factors."""
 
-    words: float = 0.0
+    place: int
+    words: float
     hints: list[Hint] = field(default_factory=list[Hint])
     factors: list[tuple[float, Message]] = field(default_factory=list[tuple[float, Message]])
 
@@ -59,32 +62,48 @@ def rank_files(  # noqa: PLR0913 - all that is known about the fault, by name
     weights = WEIGHTS
     paths = repository.paths()
     table = PathTable(paths)
+    clues = with_failures(clues, reproduction)
     words = match_words(clues, repository, weights)
-    suspects = {path: _Suspect(words=score) for path, score in zip(paths, words.scores, strict=True) if score > 0}
     ran = covered(coverage, red, weights)
-    known = frozenset(paths)
+    hints: dict[PurePosixPath, list[Hint]] = {}
     for signal in (
         named_paths(clues, table, weights),
+        tested(issue, table, repository, weights),
         failing_frames(reproduction, repository, weights),
         pasted_frames(clues, table, weights),
         named_definitions(clues, repository, weights),
         quoted_wording(clues, repository, weights),
         ran,
     ):
-        _add({path: hint for path, hint in signal.items() if path in known}, suspects)
+        for path, hint in signal.items():
+            hints.setdefault(path, []).append(hint)
     tests_count = issue.test_command is None and not red and about_tests(clues, table, repository)
+    suspects = _suspects(words, hints, paths)
     for path, suspect in suspects.items():
         suspect.factors = _factors(path, repository, weights, ran=ran, tests_count=tests_count)
-    nearby = spread({path: suspect.score for path, suspect in suspects.items()}, repository, weights)
-    _add({path: hint for path, hint in nearby.items() if path in suspects}, suspects)
-    _add(history(sorted(suspects), repository, weights), suspects)
-    return _report(suspects, words, paths)
+    scores = {path: suspect.score for path, suspect in suspects.items()}
+    for signal in (spread(scores, repository, weights), history(suspects, repository, weights)):
+        for path, hint in signal.items():
+            if path in suspects:
+                suspects[path].hints.append(hint)
+    return _report(suspects, words)
 
 
-def _add(signal: Signal, suspects: dict[PurePosixPath, _Suspect]) -> None:
-    """Add a signal's hints to the files that it speaks of."""
-    for path, hint in signal.items():
-        suspects.setdefault(path, _Suspect()).hints.append(hint)
+def _suspects(
+    words: Words, hints: Mapping[PurePosixPath, list[Hint]], paths: Sequence[PurePosixPath]
+) -> dict[PurePosixPath, _Suspect]:
+    """The files with the most reasons, before what lowers a score is known: the only ones that can come first."""
+    scores = list(words.scores)
+    for place, path in enumerate(paths):
+        if path in hints:
+            scores[place] += sum(hint.weight for hint in hints[path])
+    order = sorted(
+        (place for place, score in enumerate(scores) if score > 0), key=lambda place: (-scores[place], place)
+    )
+    return {
+        paths[place]: _Suspect(place=place, words=words.scores[place], hints=list(hints.get(paths[place], ())))
+        for place in order[:_CONSIDERED]
+    }
 
 
 def _factors(
@@ -100,18 +119,16 @@ def _factors(
     return factors
 
 
-def _report(
-    suspects: Mapping[PurePosixPath, _Suspect], words: Words, paths: Sequence[PurePosixPath]
-) -> tuple[FileRank, ...]:
+def _report(suspects: Mapping[PurePosixPath, _Suspect], words: Words) -> tuple[FileRank, ...]:
     """The most suspicious files with their evidence, scores relative to the first."""
-    order = sorted(suspects, key=lambda path: (-round(suspects[path].score, 9), path))[:MOST]
-    top = suspects[order[0]].score if order else 0.0
+    scores = {path: round(suspect.score, 9) for path, suspect in suspects.items()}
+    order = sorted(suspects, key=lambda path: (-scores[path], suspects[path].place))[:MOST]
+    top = scores[order[0]] if order else 0.0
     if top <= 0:
         return ()
-    places = {path: place for place, path in enumerate(paths)}
-    explained = explain_words(words, [places[path] for path in order])
+    explained = explain_words(words, [suspects[path].place for path in order])
     return tuple(
-        FileRank(path, round(suspects[path].score / top, 4), _evidence(suspects[path], explained[places[path]], top))
+        FileRank(path, round(scores[path] / top, 4), _evidence(suspects[path], explained[suspects[path].place], top))
         for path in order
     )
 

@@ -1,6 +1,6 @@
 """What stands around a file: who imports it, how lately it changed, and whether it is a test or an accessory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from math import sqrt
 from pathlib import PurePosixPath
 
@@ -9,7 +9,7 @@ from thinklonger.agent.protocols import RepositoryView
 from thinklonger.agent.repository import Repository
 from thinklonger.agent.stages.understand.signals import Hint, Signal
 from thinklonger.agent.stages.understand.weights import Weights
-from thinklonger.agent.types import EvidenceKind, Message
+from thinklonger.agent.types import EvidenceKind, Issue, Message
 
 _SOURCES = 30
 """Suspicion spreads from this many files."""
@@ -21,10 +21,13 @@ _TEST_WORDS = frozenset(("test", "tests", "testing", "fixture", "fixtures", "测
 
 
 def spread(scores: Mapping[PurePosixPath, float], repository: RepositoryView, weights: Weights) -> Signal:
-    """Neighbours of suspicious files: one step along imports, both ways; what everybody imports says little."""
+    """Neighbours of suspicious files: one step along imports, both ways; what everybody imports says little.
+
+    `scores` are in an order that never changes: of equals, the first counts.
+    """
     gains: dict[PurePosixPath, float] = {}
     strongest: dict[PurePosixPath, tuple[float, str, PurePosixPath]] = {}
-    for path, score in sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:_SOURCES]:
+    for path, score in sorted(scores.items(), key=lambda item: -item[1])[:_SOURCES]:
         for direction, neighbours, weight in (
             ("imports", repository.importers(path), weights.importers),
             ("imported", repository.imports(path), weights.imported),
@@ -44,7 +47,19 @@ def spread(scores: Mapping[PurePosixPath, float], repository: RepositoryView, we
     }
 
 
-def history(paths: Sequence[PurePosixPath], repository: Repository, weights: Weights) -> Signal:
+def tested(issue: Issue, table: PathTable, repository: RepositoryView, weights: Weights) -> Signal:
+    """Files that the tests of a failing command import: what is under test, known before anything ran."""
+    hints: dict[PurePosixPath, Hint] = {}
+    for word in (issue.test_command or "").split():
+        for test in table.resolve(word.partition("::")[0]):
+            under_test = [path for path in repository.imports(test) if not repository.is_test(path)]
+            for path in under_test if repository.is_test(test) else ():
+                message = Message("understand.tested", {"test": str(test)})
+                hints[path] = Hint(EvidenceKind.GRAPH, weights.tested / sqrt(len(under_test)), message)
+    return hints
+
+
+def history(paths: Iterable[PurePosixPath], repository: Repository, weights: Weights) -> Signal:
     """Files that changed lately and often: they break most."""
     hints: dict[PurePosixPath, Hint] = {}
     for path in paths:

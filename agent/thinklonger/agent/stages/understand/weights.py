@@ -47,6 +47,8 @@ class Weights:
     # ── around it ────────────────────────────────────────────────────────────────────────────────────────────────
     importers: float = 0.02
     imported: float = 0.005
+    tested: float = 0.5
+    """What the test files of a failing test's command import; not fitted."""
     history: float = 0.1
 
     # ── factors ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from thinklonger.agent.stages.understand.signals import Hint, quote_list
 from thinklonger.agent.stages.understand.weights import Weights
 from thinklonger.agent.types import EvidenceKind, Message
 
-_MOST_TERMS = 120
+_MOST_TERMS = 80
 """Only the heaviest words of an issue are looked up."""
 _FIELDS = Lengths._fields
 
@@ -83,13 +83,14 @@ def explain_words(words: Words, files: Collection[int]) -> Mapping[int, tuple[Hi
     shares: dict[int, dict[int, list[tuple[float, str]]]] = {file: {} for file in files}
     for term, weight, postings in words.terms:
         for posting in postings:
-            if (fields := shares.get(posting.file)) is None:
+            if posting[0] not in shares:
                 continue
-            found = [count * norm[posting.file] for count, norm in zip(posting[1:], words.norms, strict=True)]
+            file, *counts = posting
+            found = [count * norm[file] for count, norm in zip(counts, words.norms, strict=True)]
             total = sum(found)
             share = weight * total / (words.saturation + total) / words.best
             strongest = max(range(len(found)), key=found.__getitem__)
-            fields.setdefault(strongest, []).append((share, term))
+            shares[file].setdefault(strongest, []).append((share, term))
     return {file: tuple(_hints(fields)) for file, fields in shares.items()}
 
 
