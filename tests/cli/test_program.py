@@ -48,8 +48,10 @@ def read_until(stream: IO[bytes] | None, words: bytes) -> bytes:
     pytest.fail(f"{words!r} never came: {seen!r}")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("script", ["hang", "busy"])
+@pytest.mark.parametrize(
+    ("script", "number"),
+    [("hang", signal.SIGINT), ("hang", signal.SIGTERM), ("hang", signal.SIGHUP), ("busy", signal.SIGINT)],
+)
 def test_the_first_signal_stops_everything(terminal: "Terminal", script: str, number: signal.Signals) -> None:
     """Exit code 130 within moments, also when code keeps the loop busy; the record says cancelled."""
     with start(terminal, "resolve", *ISSUE, script=script) as process:
