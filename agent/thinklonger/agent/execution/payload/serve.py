@@ -107,6 +107,8 @@ class Server:
         self.news, self.tell = os.pipe()
         self.next = 0
         self.patched_now: set[str] = set()
+        self.missed: set[str] = set()
+        self.scout_pid = 0
 
     # ── the scout ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -120,21 +122,24 @@ class Server:
         os.close(self.tell)
         stations: dict[str, int] = {}
         missed: set[str] = set()
+        touched: set[str] = set()
         modules: list[str] = []
         for line in read_lines(self.news, time.monotonic() + SCOUT_SECONDS):
             news = json.loads(line)
             if "station" in news:
                 stations[news["path"]] = news["station"]
             missed.update(news.get("missed", ()))
+            touched.update(news.get("touched", ()))
             modules += news.get("modules", ())
-            if news.get("path") == END:
+            if news.get("over"):
                 break
         os.close(self.news)
         for _, theirs in self.pairs:
             theirs.close()
         for path in missed:
             stations.pop(path, None)
-        self.missed = missed
+        self.missed = missed | (touched - stations.keys())
+        self.scout_pid = pid
         for index in stations.values():
             send(self.pairs[index][0], {"preload": modules})
         return stations
@@ -145,6 +150,8 @@ class Server:
         try:
             self.runner.execute(self.run)
         finally:
+            if self.role == "scout":
+                announce(self.tell, {"over": True, "touched": list(self.touched)})
             os._exit(0)
 
     def touch(self, path: str) -> None:
@@ -161,22 +168,25 @@ class Server:
     def pause(self, name: str) -> None:
         """Leave a station here; returns in the scout, and in each candidate."""
         if has_threads():
-            return
+            announce(self.tell, {"over": True, "touched": list(self.touched)})
+            os._exit(0)
         index, self.next = self.next, self.next + 1
         news: dict[str, Any] = {"station": index, "path": name}
         if name == END:
             loaded = {os.path.abspath(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
             unseen = (path for full, path in self.watched.items() if full in loaded and path not in self.touched)
-            news["missed"] = list(unseen)
+            news.update(over=True, touched=list(self.touched), missed=list(unseen))
             news["modules"] = self._foreign_modules()
-        elif os.fork() == 0:
+        announce(self.tell, news)  # before the fork: the scout must not be heard of further on first
+        following = 0 if name == END else os.fork()
+        if following == 0 and name != END:
             self.run.watch.rearm()
             return
         self.role = "station"
         self.run.watch.disarm()
         gc.freeze()
-        announce(self.tell, news)
-        self._serve(self.pairs[index][1])
+        os.close(self.tell)
+        self._serve(self.pairs[index][1], following)
 
     def _foreign_modules(self) -> list[str]:
         """The modules that are not the repository's, in the order in which their imports began."""
@@ -193,7 +203,7 @@ class Server:
 
     # ── a station ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, following: int) -> None:
         """Try candidates as they are asked for; returns in each candidate's process."""
         for first, second in self.pairs:
             first.close()
@@ -212,6 +222,8 @@ class Server:
                 connection.close()
                 return
             send(connection, reply)
+        if following:
+            os.waitpid(following, 0)
         os._exit(0)
 
     def attempt(self, serial: int) -> dict[str, Any] | None:
@@ -265,6 +277,9 @@ class Server:
                 stations = {path: index for path, index in stations.items() if index != station}
                 reply = dict(LOST)
             out.write("tried", dict(reply, id=candidate.id))
+        for ours, _ in self.pairs:
+            ours.close()
+        os.waitpid(self.scout_pid, 0)
 
     def _run_whole(self) -> None:
         """In a candidate's process that no station forked: run from the beginning."""
