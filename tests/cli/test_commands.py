@@ -221,7 +221,7 @@ def test_runs_are_listed_and_shown(terminal: "Terminal") -> None:
     assert "  verified  " in oldest
     shown = terminal.run("runs", "show", oldest.split()[0])
     assert shown.code == 0
-    assert "Candidates · 3 candidates tried\n  app/pager.py:14\n" in shown.out
+    assert "Candidates · 3 proposed\n  app/pager.py:14\n" in shown.out
     assert ("✗ c1 · comparison · end = start + self.size - 1 → end = 0 · out: tests/test_pager.py::test_last_page: "
             "AssertionError\n        reproduction: 0 green, 1 red, 0.50 s\n") in shown.out  # fmt: skip
     assert "✓ c3 · off-by-one" in shown.out

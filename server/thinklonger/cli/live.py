@@ -9,10 +9,10 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from thinklonger.agent.trace.events import CandidateProposed, Event
-from thinklonger.cli.narration import Progress, narrate, place
+from thinklonger.agent.trace.events import CandidatePruned, Event
+from thinklonger.cli.narration import Progress, narrate, place, tally
 from thinklonger.cli.output import Output
-from thinklonger.cli.page import dim, good, join, strong
+from thinklonger.cli.page import dim, join, strong
 from thinklonger.cli.styled import console, styled
 from thinklonger.cli.words import Words, clean_line
 
@@ -51,9 +51,10 @@ class LiveView:
 
     def show(self, event: Event) -> None:
         """Print what the event says, except what the moving part tells better."""
-        lines = [] if isinstance(event, CandidateProposed) else narrate(event, self._progress, self._words)
         self._progress.follow(event)
-        for content in lines:
+        if isinstance(event, CandidatePruned):
+            return
+        for content in narrate(event, self._progress, self._words):
             self._console.print(styled(content), soft_wrap=True)
 
     def _render(self) -> Group:
@@ -61,8 +62,7 @@ class LiveView:
         stage = words.say(f"event.row-{progress.stage}") if progress.stage else words.say("event.row-index")
         figures = [
             strong(stage),
-            words.count("report.tried", len(progress.proposed)) if progress.proposed else "",
-            good(words.count("report.survivors", len(progress.passing))) if progress.passing else "",
+            *(tally(progress, words) if progress.proposed else ()),
             dim(words.duration(monotonic() - self._started)),
         ]
         self._spinner.update(text=_one_line(styled(join(figures, words.dot))))

@@ -35,6 +35,7 @@ _SHOWN_LOCATIONS = 5
 _SHOWN_TESTS = 3
 _SHOWN_REASONS = 2
 _EXCEPTION_LENGTH = 200
+_COMMAND_LENGTH = 300
 
 
 @dataclass(slots=True)
@@ -46,6 +47,7 @@ class Progress:
     proposed: dict[str, CandidateProposed] = field(default_factory=dict[str, CandidateProposed])
     current: CandidateProposed | None = None
     passing: set[str] = field(default_factory=set[str])
+    pruned: int = 0
 
     def follow(self, event: Event) -> None:
         """Take one more event in."""
@@ -60,6 +62,7 @@ class Progress:
                 self.passing.add(event.candidate)
             case CandidatePruned():
                 self.passing.discard(event.candidate)
+                self.pruned += 1
             case _:
                 pass
 
@@ -67,7 +70,7 @@ class Progress:
 def narrate(  # noqa: C901, PLR0911, PLR0912 (one branch for each event)
     event: Event, progress: Progress, words: Words
 ) -> list[Line]:
-    """The lines for an event, `progress` being what came up to it. The run's end is the report's to tell."""
+    """The lines for an event that `progress` has just followed. The run's end is the report's to tell."""
     match event:
         case RunStarted():
             return _started(event, words)
@@ -92,8 +95,8 @@ def narrate(  # noqa: C901, PLR0911, PLR0912 (one branch for each event)
             return _locations(event, words)
         case StageStarted(stage=Stage.PATCH | Stage.VERIFY):
             return [row("·", event.stage, words.say(f"event.begins-{event.stage}"), words=words)]
-        case CandidateProposed() if (len(progress.proposed) + 1) % TALLY == 0:
-            return [_tally(len(progress.proposed) + 1, len(progress.passing), words)]
+        case CandidatePruned() if progress.pruned % TALLY == 0:
+            return [row("·", "patch", *join(tally(progress, words), words.dot), words=words)]
         case CandidateTested() | CandidateVerified():
             return _candidate(event, progress, words)
         case _:
@@ -176,7 +179,7 @@ def _reproduced(event: Reproduced, words: Words) -> list[Line]:
         words.duration(run.seconds),
     ]
     lines = [row("✓", "reproduction", *join(figures, words.dot), words=words)]
-    lines.append(more(dim(shown_command(run.command))))
+    lines.append(more(dim(shown_command(run.command, words))))
     causes = {result.id: f"{result.exception}: {result.text}" for result in run.results if result.exception}
     for test in event.tests[:_SHOWN_TESTS]:
         lines.append(more(name(clean_line(test))))
@@ -220,9 +223,11 @@ def _locations(event: LocationsRanked, words: Words) -> list[Line]:
     return lines
 
 
-def _tally(tried: int, passing: int, words: Words) -> Line:
-    figures = [words.count("report.tried", tried), good(words.count("report.survivors", passing)) if passing else ""]
-    return row("·", "patch", *join(figures, words.dot), words=words)
+def tally(progress: Progress, words: Words) -> list[str | Span]:
+    """How many candidates have been tried, and how many of them pass so far."""
+    passing = len(progress.passing)
+    tried = words.count("report.tried", progress.pruned + passing)
+    return [tried, good(words.count("report.survivors", passing)) if passing else ""]
 
 
 def _candidate(event: CandidateTested | CandidateVerified, progress: Progress, words: Words) -> list[Line]:
@@ -249,6 +254,7 @@ def check_name(check: str) -> str:
     return check if check in ("reproduction", "regression") else "reproduction"
 
 
-def shown_command(command: Sequence[str]) -> str:
-    """A command as a person would type it, harmless."""
-    return clean_line(shlex.join(command))
+def shown_command(command: Sequence[str], words: Words) -> str:
+    """A command as a person would type it, harmless; of a very long one, its beginning."""
+    text = clean_line(shlex.join(command))
+    return text if len(text) <= _COMMAND_LENGTH else f"{text[:_COMMAND_LENGTH].rstrip()} {words.mark('…')}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from thinklonger.agent.config.places import state_directory
 from thinklonger.agent.trace import CandidateState, Run, RunStatus, Summary, find_run, list_runs, load_run
-from thinklonger.agent.trace.events import CandidateProposed, CandidateTested, CandidateVerified
+from thinklonger.agent.trace.events import CandidatePruned, CandidateTested, CandidateVerified
 from thinklonger.agent.types import Label
 from thinklonger.cli import machine, report
 from thinklonger.cli.desk import Desk, tell
@@ -93,9 +93,9 @@ def story(run: Run, words: Words) -> list[Line]:
     progress = Progress()
     lines: list[Line] = []
     for entry in run.record.entries:
-        if not isinstance(entry.event, CandidateProposed | CandidateTested | CandidateVerified):
-            lines += narrate(entry.event, progress, words)
         progress.follow(entry.event)
+        if not isinstance(entry.event, CandidatePruned | CandidateTested | CandidateVerified):
+            lines += narrate(entry.event, progress, words)
     return lines
 
 
@@ -105,7 +105,7 @@ def tree(candidates: Sequence[CandidateState], words: Words) -> list[Line]:
     for candidate in candidates:
         places[str(candidate.proposed.path), candidate.proposed.line].append(candidate)
     lines = [
-        line(strong(words.say("report.candidates")), dim(words.dot + words.count("report.tried", len(candidates))))
+        line(strong(words.say("report.candidates")), dim(words.dot + words.count("report.proposed", len(candidates))))
     ]
     for (path, number), found in places.items():
         lines.append(line("  ", place(path, number)))

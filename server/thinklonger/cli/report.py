@@ -115,7 +115,7 @@ def _check(label: str, check: Check | None, words: Words) -> list[Line]:
         words.duration(check.seconds_before) + arrow + words.duration(check.seconds_after),
     ]
     lines = [row("✓" if green else "✗", label, *join(figures, words.dot), words=words)]
-    lines.append(more(dim(shown_command(check.command))))
+    lines.append(more(dim(shown_command(check.command, words))))
     shown = check.red_before if label == "reproduction" else worse
     lines += [more(name(clean_line(test))) for test in shown[:_SHOWN_TESTS]]
     if len(shown) > _SHOWN_TESTS:

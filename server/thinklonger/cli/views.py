@@ -54,8 +54,8 @@ class PlainView(NoView):
 
     def show(self, event: Event) -> None:
         """Print what the event says."""
-        self._output.show(narrate(event, self._progress, self._words))
         self._progress.follow(event)
+        self._output.show(narrate(event, self._progress, self._words))
 
 
 def view_for(output: Output, words: Words, *, quiet: bool) -> View:

@@ -31,9 +31,9 @@ def read_user(path: Path | None = None) -> dict[str, Given]:
 
 
 def _read(path: Path, root: tuple[str, ...]) -> dict[str, Given]:
-    if not path.is_file():
-        return {}
     try:
+        if not path.is_file():
+            return {}
         if path.stat().st_size > _SIZE_LIMIT:
             raise ConfigError("config.too-big", file=str(path), limit=_SIZE_LIMIT)
         text = path.read_bytes().decode()
