@@ -21,7 +21,10 @@ def watch(events: AsyncGenerator[Event], show: Callable[[Event], None], *, give_
 
     `give_up` is called before a second signal ends the process on the spot.
     """
-    return asyncio.run(_watch(events, show, give_up))
+    try:
+        return asyncio.run(_watch(events, show, give_up))
+    except asyncio.CancelledError:  # the loop itself was interrupted; asyncio.run has let every task clean up
+        return False
 
 
 async def _watch(events: AsyncGenerator[Event], show: Callable[[Event], None], give_up: Callable[[], None]) -> bool:
