@@ -25,7 +25,7 @@ from thinklonger.agent.types import (
     TestRun,
 )
 
-_MOST_FILES = 15
+_MOST_FILES = 12
 _MOST_RUN_FILES = 25
 _LEAST = 0.005
 """Evidence that adds less than this to a score is not shown."""

@@ -22,6 +22,8 @@ from thinklonger.agent.types import EvidenceKind, Message
 
 _MOST_FILES_READ = 60
 _MOST_FILES_PER_PIECE = 12
+_MOST_TERMS = 4
+"""Of a piece, as many (the longest) are looked up; the file's text decides in the end."""
 
 
 def named_definitions(clues: Clues, repository: Repository, weights: Weights) -> Signal:
@@ -126,7 +128,7 @@ class _Search:
         if not terms:
             return
         candidates: frozenset[int] | None = None
-        for term in sorted(terms, key=lambda term: (-len(term), term)):
+        for term in sorted(terms, key=lambda term: (-len(term), term))[:_MOST_TERMS]:
             files = self._having(term)
             candidates = files if candidates is None else candidates & files
             if not candidates:
@@ -139,7 +141,7 @@ class _Search:
     def _having(self, term: str) -> frozenset[int]:
         """The files that have a term in their text."""
         if term not in self._files:
-            self._files[term] = frozenset(posting.file for posting in self._repository.postings(term) if posting.body)
+            self._files[term] = frozenset([posting[0] for posting in self._repository.postings(term)])
         return self._files[term]
 
     def _text(self, file: int) -> bytes:

@@ -11,8 +11,8 @@ from thinklonger.agent.stages.understand.signals import Hint, Signal
 from thinklonger.agent.stages.understand.weights import Weights
 from thinklonger.agent.types import EvidenceKind, Issue, Message
 
-_SOURCES = 30
-"""Suspicion spreads from this many files."""
+_SOURCES = 40
+"""Suspicion spreads among this many files."""
 _ACCESSORY_FOLDERS = frozenset(
     ("doc", "docs", "example", "examples", "benchmark", "benchmarks", "gallery", "tutorials", "asv_bench")
 )
@@ -21,19 +21,26 @@ _TEST_WORDS = frozenset(("test", "tests", "testing", "fixture", "fixtures", "测
 
 
 def spread(scores: Mapping[PurePosixPath, float], repository: RepositoryView, weights: Weights) -> Signal:
-    """Neighbours of suspicious files: one step along imports, both ways; what everybody imports says little.
+    """Imports among the most suspicious files lend a little both ways; what all of them import says little.
 
-    `scores` are in an order that never changes: of equals, the first counts.
+    Only among them, because whom the rest imports would have to be read first: a fifth of a second in a large
+    repository. `scores` are in an order that never changes: of equals, the first counts.
     """
+    sources = sorted(scores, key=lambda path: -scores[path])[:_SOURCES]
+    imports = {path: [other for other in repository.imports(path) if other in scores] for path in sources}
+    importers: dict[PurePosixPath, list[PurePosixPath]] = {}
+    for path, others in imports.items():
+        for other in others:
+            importers.setdefault(other, []).append(path)
     gains: dict[PurePosixPath, float] = {}
     strongest: dict[PurePosixPath, tuple[float, str, PurePosixPath]] = {}
-    for path, score in sorted(scores.items(), key=lambda item: -item[1])[:_SOURCES]:
+    for path in sources:
         for direction, neighbours, weight in (
-            ("imports", repository.importers(path), weights.importers),
-            ("imported", repository.imports(path), weights.imported),
+            ("imports", importers.get(path, []), weights.importers),
+            ("imported", imports[path], weights.imported),
         ):
             for neighbour in neighbours:
-                gain = weight * score / sqrt(len(neighbours))
+                gain = weight * scores[path] / sqrt(len(neighbours))
                 gains[neighbour] = gains.get(neighbour, 0.0) + gain
                 if neighbour not in strongest or strongest[neighbour][0] < gain:
                     strongest[neighbour] = (gain, direction, path)
