@@ -15,6 +15,10 @@ from thinklonger.agent.sandbox.seccomp import CALLS
 from thinklonger.agent.types import Ending, Limits
 
 
+MINE = {str(group) for group in os.getgroups()} if os.geteuid() else {"65534"}
+"""Groups that a sandboxed process may have outside: a normal launcher's own can't be given up, root's must be."""
+
+
 async def inside(sandbox: Sandbox, ground: Path, code: str, *, limits: Limits | None = None) -> str:
     """What Python code prints inside; it must end well."""
     result = await once(sandbox, ground, python(code, limits=limits))
@@ -137,17 +141,19 @@ for pid in ("self", "1"):
         owners = _owners(mark)
         task.cancel()
         await asyncio.wait([task])
-        assert 0 not in owners
+        assert all(owner != 0 and set(groups) <= MINE for owner, groups in owners), owners
         assert owners
 
 
-def _owners(mark: str) -> set[int]:
-    """Who the processes with `mark` as an argument belong to."""
-    found: set[int] = set()
+def _owners(mark: str) -> list[tuple[int, list[str]]]:
+    """The uid and the supplementary groups, as the host sees them, of the processes with `mark` as an argument."""
+    found: list[tuple[int, list[str]]] = []
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdecimal() and mark.encode() in (entry / "cmdline").read_bytes().split(b"\0"):
-                found.add(entry.stat().st_uid)
+                status = (entry / "status").read_text()
+                groups = next(line for line in status.splitlines() if line.startswith("Groups:"))
+                found.append((entry.stat().st_uid, groups.split()[1:]))
         except OSError:
             continue
     return found

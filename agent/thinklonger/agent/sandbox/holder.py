@@ -32,9 +32,10 @@ class Holder:
     top: int
 
     def enter(self, argv: Sequence[str], fds: tuple[int, ...] = ()) -> Spawn:
-        """A command line that runs inside with our rights there, and no others."""
-        options = ("--target", str(self.pid), "--user", "--preserve-credentials", "--mount", "--pid", "--")
-        return Spawn((*unprivileged(), tool("nsenter"), *options, *argv), ENVIRONMENT, cwd=ROOT, fds=fds)
+        """A command line that runs inside, as the holder's own user: root becomes that by entering, we are it."""
+        keep = () if unprivileged() else ("--preserve-credentials",)
+        options = ("--target", str(self.pid), "--user", *keep, "--mount", "--pid", "--")
+        return Spawn((tool("nsenter"), *options, *argv), ENVIRONMENT, cwd=ROOT, fds=fds)
 
     def path(self, inside: str) -> str:
         """How the launcher reaches a path inside, without entering."""

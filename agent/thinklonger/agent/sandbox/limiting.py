@@ -2,6 +2,7 @@
 
 import resource
 import shutil
+from functools import cache
 
 from thinklonger.agent.sandbox.surroundings import SYSTEM_PATH
 from thinklonger.agent.types import Limits
@@ -17,7 +18,7 @@ def limited(limits: Limits, *, processes: int | None) -> tuple[str, ...]:
     A limit that is already lower stays. `processes` is left alone where it is None: the kernel counts the user's
     other processes too, unless in a user namespace of its own.
     """
-    prlimit = shutil.which("prlimit", path=SYSTEM_PATH)
+    prlimit = _prlimit()
     if prlimit is None:
         return _WITHOUT_PRLIMIT
     wanted = {
@@ -30,6 +31,11 @@ def limited(limits: Limits, *, processes: int | None) -> tuple[str, ...]:
         wanted["nproc"] = (processes, resource.RLIMIT_NPROC)
     options = [f"--{name}={_lower(value, kind)}" for name, (value, kind) in wanted.items()]
     return (prlimit, *options, "--")
+
+
+@cache
+def _prlimit() -> str | None:
+    return shutil.which("prlimit", path=SYSTEM_PATH)
 
 
 def _lower(value: int, kind: int) -> str:

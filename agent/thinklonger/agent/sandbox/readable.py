@@ -8,7 +8,26 @@ from thinklonger.agent.errors import SandboxError
 
 SYSTEM = (PurePosixPath("/usr"), PurePosixPath("/bin"), PurePosixPath("/lib"), PurePosixPath("/lib64"))
 """Always shown, whatever is asked for."""
-NEVER = ("/", "/home", "/root", "/etc", "/var", "/tmp", "/run", "/proc", "/sys", "/dev", "/boot", "/mnt", "/media")  # noqa: S108
+NEVER = tuple(
+    f"/{name}"
+    for name in (
+        "",
+        "home",
+        "root",
+        "etc",
+        "var",
+        "tmp",
+        "run",
+        "proc",
+        "sys",
+        "dev",
+        "boot",
+        "mnt",
+        "media",
+        "opt",
+        "srv",
+    )
+)
 """Folders of which only sub-folders may be shown."""
 
 
@@ -23,8 +42,8 @@ def to_show(readable: Sequence[Path]) -> tuple[PurePosixPath, ...]:
         real = named.resolve()
         if not real.is_dir():
             raise SandboxError("sandbox.readable-missing", path=str(folder))
-        homes = {Path.home(), Path.home().resolve()}
-        if str(real) in NEVER or any(home.is_relative_to(real) for home in homes):
+        home = Path(os.path.expanduser("~"))  # noqa: PTH111 - it does not raise where there is no home
+        if str(real) in NEVER or any(place.is_relative_to(real) for place in (home, home.resolve())):
             raise SandboxError("sandbox.readable-too-wide", path=str(folder))
         for path in (PurePosixPath(named), PurePosixPath(real)):
             if not any(path.is_relative_to(system) for system in SYSTEM):

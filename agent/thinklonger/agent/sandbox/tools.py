@@ -4,6 +4,7 @@ import os
 import shutil
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from thinklonger.agent.errors import SandboxError
 from thinklonger.agent.sandbox.surroundings import SYSTEM_PATH
@@ -24,6 +25,7 @@ def shell(name: str) -> tuple[str, ...]:
     return (tool("sh"), "-c", script(name), name)
 
 
+@cache
 def tool(name: str) -> str:
     """The absolute path of a program; raises SandboxError where the system has none."""
     found = shutil.which(name, path=SYSTEM_PATH)
@@ -34,7 +36,22 @@ def tool(name: str) -> str:
 
 
 def unprivileged() -> tuple[str, ...]:
-    """The start of a command line that gives up root, for good; nothing where the launcher is not root."""
-    if os.geteuid() != 0:
+    """The start of a command line that gives up root, for good; nothing where the launcher is not really root.
+
+    A user namespace that knows no `NOBODY` has a root that is somebody without rights outside.
+    """
+    if os.geteuid() != 0 or not _is_mapped(NOBODY):
         return ()
     return (tool("setpriv"), "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", "--")
+
+
+@cache
+def _is_mapped(uid: int) -> bool:
+    """Whether our user namespace knows this user and group."""
+    return all(
+        any(
+            int(first) <= uid < int(first) + int(count)
+            for first, _, count in map(str.split, Path(table).read_text("ascii").splitlines())
+        )
+        for table in ("/proc/self/uid_map", "/proc/self/gid_map")
+    )

@@ -1,0 +1,141 @@
+"""What the sandbox costs: a command in a fresh layer, eight at once, opening a session; what kept bytecode saves.
+
+Each figure is a median of wall time; CPU is what our children used, without the confined command itself (bubblewrap
+does not wait for it), and is changed less by a busy machine. Run:
+
+    python benchmarks/sandbox.py [--engine none] [--repository DIR MODULE]
+"""
+
+import argparse
+import asyncio
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path, PurePosixPath
+
+from thinklonger.agent.config import SandboxChoice
+from thinklonger.agent.protocols import Sandbox, SandboxSession
+from thinklonger.agent.sandbox import select_sandbox
+from thinklonger.agent.types import Command, FileState
+
+ROUNDS = 21
+LAYERS = 8
+FILES = 2_000
+READABLE = sorted({Path(sys.prefix), Path(sys.base_prefix)})
+COMMANDS = {"true": ("/bin/true",), "python -c pass": (sys.executable, "-I", "-c", "pass")}
+
+
+def cpu() -> float:
+    """CPU seconds of all children so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+async def median(work: Callable[[], Awaitable[object]], rounds: int = ROUNDS) -> tuple[float, float]:
+    """Median wall and CPU milliseconds of doing it, after one round that does not count."""
+    walls, cpus = [], []
+    for number in range(rounds + 1):
+        wall, used = time.perf_counter(), cpu()
+        await work()
+        if number:
+            walls.append((time.perf_counter() - wall) * 1000)
+            cpus.append((cpu() - used) * 1000)
+    return statistics.median(walls), statistics.median(cpus)
+
+
+def plant(root: Path) -> list[PurePosixPath]:
+    """A tree of small Python files in folders of fifty."""
+    paths = [PurePosixPath(f"package{number // 50}/module{number}.py") for number in range(FILES)]
+    for path in paths:
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_text(f"value = '{path}'\n" * 100)
+    return paths
+
+
+async def bare(argv: tuple[str, ...]) -> None:
+    """Run it with nothing around, started the same way."""
+    process = await asyncio.create_subprocess_exec(*argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    await process.wait()
+
+
+async def confined(session: SandboxSession, argv: tuple[str, ...], path: PurePosixPath) -> None:
+    """Run it in a fresh layer with one file laid over."""
+    async with session.layer({path: FileState(b"value = 'changed'\n")}) as layer:
+        result = await layer.run(Command(argv))
+        if result.exit_code != 0:
+            sys.exit(result.output.decode())
+
+
+async def measure(sandbox: Sandbox, root: Path, files: list[PurePosixPath]) -> None:
+    """Print the figures of one engine."""
+
+    async def opening() -> None:
+        async with sandbox.open(root, files, readable=READABLE):
+            pass
+
+    wall, used = await median(opening, 5)
+    print(f"{sandbox.name}: open and close, {len(files)} files: {wall:.0f} ms, CPU {used:.0f} ms")
+    async with sandbox.open(root, files, readable=READABLE) as session:
+        for name, argv in COMMANDS.items():
+            bare_wall, bare_cpu = await median(lambda argv=argv: bare(argv))
+            wall, used = await median(lambda argv=argv: confined(session, argv, files[0]))
+            print(
+                f"{name}: bare {bare_wall:.1f} ms (CPU {bare_cpu:.1f}), in a fresh layer {wall:.1f} ms "
+                f"(CPU {used:.1f}); added {wall - bare_wall:.1f} ms, ratio {wall / bare_wall:.1f}"
+            )
+        argv = COMMANDS["python -c pass"]
+
+        async def together() -> None:
+            await asyncio.gather(*(confined(session, argv, files[0]) for _ in range(LAYERS)))
+
+        wall, _ = await median(together, 5)
+        one, _ = await median(lambda: confined(session, argv, files[0]), 5)
+        print(
+            f"python -c pass in {LAYERS} layers at once: {wall:.0f} ms (CPU {used:.0f}), {wall / one:.1f} times one alone"
+        )
+
+
+async def measure_bytecode(sandbox: Sandbox, root: Path, files: list[PurePosixPath], module: str) -> None:
+    """Print what it costs to import a module of a real repository, before and after its bytecode was kept."""
+    new, argv = PurePosixPath("new.py"), (sys.executable, "-c", f"import {module}")
+    async with sandbox.open(root, files, readable=READABLE) as session:
+        cold, _ = await median(lambda: confined(session, argv, new), 3)
+        started = time.perf_counter()
+        await session.warm(Command(argv))
+        warming = (time.perf_counter() - started) * 1000
+        warm, _ = await median(lambda: confined(session, argv, new), 3)
+    print(
+        f"import {module} ({len(files)} files): {cold:.0f} ms without bytecode, {warm:.0f} ms with, "
+        f"ratio {cold / warm:.1f}; kept by a warm-up of {warming:.0f} ms"
+    )
+
+
+async def everything(engine: SandboxChoice, root: Path, repository: tuple[str, str] | None) -> None:
+    """Measure one engine: on an empty folder `root`, and on a repository's folder and the name of its module."""
+    sandbox = await select_sandbox(engine)
+    await measure(sandbox, root, plant(root))
+    if repository is not None:
+        top = Path(repository[0])
+        await measure_bytecode(sandbox, top, sources(top), repository[1])
+
+
+def sources(top: Path) -> list[PurePosixPath]:
+    """The Python files below a folder."""
+    return [PurePosixPath(path.relative_to(top)) for path in top.rglob("*.py")]
+
+
+def main() -> None:
+    """Measure the engine that was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--engine", type=SandboxChoice, default=SandboxChoice.AUTO)
+    parser.add_argument("--repository", nargs=2, metavar=("DIR", "MODULE"))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(everything(arguments.engine, Path(folder).resolve(), arguments.repository))
+
+
+main()
