@@ -212,19 +212,22 @@ def test_runs_are_listed_and_shown(terminal: "Terminal") -> None:
     """The newest first; one run with its story, its candidates as a tree, its proof."""
     assert terminal.run("runs", "list").err == "There are no runs yet.\n"
     terminal.run("resolve", *ISSUE)
+    terminal.run("resolve", *ISSUE, script="nothing")
     terminal.run("localize", *ISSUE, script="localized")
     listed = terminal.run("runs", "list")
-    newest, oldest = listed.out.splitlines()
+    newest, middle, oldest = listed.out.splitlines()
     assert re.fullmatch(
         rf"\S+  finished +localize +\d{{4}}-\S+ \S+  0\.30 s  Last page is empty  {terminal.repository}", newest
     )
+    assert "  no patch  " in middle
     assert "  verified  " in oldest
     shown = terminal.run("runs", "show", oldest.split()[0])
     assert shown.code == 0
     assert "Candidates · 3 proposed\n  app/pager.py:14\n" in shown.out
-    assert ("✗ c1 · comparison · end = start + self.size - 1 → end = 0 · out: tests/test_pager.py::test_last_page: "
-            "AssertionError\n        reproduction: 0 green, 1 red, 0.50 s\n") in shown.out  # fmt: skip
-    assert "✓ c3 · off-by-one" in shown.out
+    change = "end = start + self.size - 1 → end = "
+    assert f"✗ c1 · comparison · {change}0 · out: tests/test_pager.py::test_last_page: AssertionError\n" in shown.out
+    assert f"✓ c3 · off-by-one · {change}start + self.size · passed: verified\n" in shown.out
+    assert "passed: verified\n        reproduction: 1 green, 0 red, 0.50 s\n        regression: 12 green" in shown.out
     assert "Receipt" in shown.out
     assert terminal.run("runs", "show", "last").out.count("app/pager.py:12-15") == 1
 

@@ -60,7 +60,9 @@ def summary_line(entry: Summary, words: Words) -> Line:
     status = words.say(f"report.status-{entry.status}")
     style = _STATUS_STYLES[entry.status]
     if entry.label is not None and entry.job != "localize":
-        status, style = words.say(f"event.label-{entry.label}"), report.LABEL_STYLES[entry.label]
+        status, style = words.say("report.no-patch-in-short"), Style.PLAIN
+        if entry.patched:
+            status, style = words.say(f"event.label-{entry.label}"), report.LABEL_STYLES[entry.label]
     started = f"{entry.started.astimezone():%Y-%m-%d %H:%M}" if entry.started else ""
     job = words.say(f"event.job-{entry.job}") if entry.job in ("resolve", "localize") else clean_line(entry.job)
     parts = [name(entry.run_id), Span(pad(status, _STATUS_WIDTH), style), pad(job, _JOB_WIDTH)]
@@ -127,6 +129,8 @@ def _branch(candidate: CandidateState, words: Words) -> list[Line]:
         sign, style, end = "·", Style.DIM, words.say("report.untested")
     about = [clean_line(proposed.candidate), clean_line(proposed.pattern), report.changed(proposed.diff, words), end]
     lines = [line("    ", Span(words.mark(sign) + " ", style), *join(about, words.dot))]
+    if candidate.pruned is not None:  # by what, is said; the passing ones are worth their figures
+        return lines
     return lines + [line("        ", dim(_tests(tested, words))) for tested in candidate.tested]
 
 

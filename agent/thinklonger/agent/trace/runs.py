@@ -52,7 +52,7 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A run in one line. `label` is None until it has finished; `seconds` is its length so far."""
+    """A run in one line. `label` is None until it has finished; `patched`: with a patch; `seconds`: so far."""
 
     run_id: str
     folder: Path
@@ -63,6 +63,7 @@ class Summary:
     repository: str = ""
     title: str = ""
     label: Label | None = None
+    patched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,7 @@ def summarize(folder: Path, ends: Sequence[Recorded], *, alive: bool) -> Summary
         repository=started.repository if started else "",
         title=title_of(started.issue) if started else "",
         label=last.event.label if isinstance(last.event, RunFinished) else None,
+        patched=isinstance(last.event, RunFinished) and bool(last.event.patch),
     )
 
 
