@@ -32,9 +32,12 @@ def read_terms(clues: Clues, split: Split) -> Mapping[str, Mapping[Part, int]]:
 
 
 def weigh_terms(clues: Clues, split: Split, parts: Mapping[Part, float], *, repetition: float) -> Mapping[str, float]:
-    """Each term's weight in a query: its parts' weights, a part that repeats it n times counting n ** repetition."""
+    """Each term's weight in a query: its parts' weights, a part that repeats it n times counting n ** repetition.
+
+    Beyond `_MOST_TIMES`, repeating says nothing: a log of a megabyte must not drown the title.
+    """
     return {
-        term: sum(parts[part] * count**repetition for part, count in counts.items())
+        term: sum(parts[part] * min(count, _MOST_TIMES) ** repetition for part, count in counts.items())
         for term, counts in read_terms(clues, split).items()
     }
 
@@ -57,6 +60,7 @@ def _is_traceback(text: str) -> bool:
 
 
 _FRAMES = 6
+_MOST_TIMES = 16
 _LONGEST = 60
 _SHORTEST = 2
 

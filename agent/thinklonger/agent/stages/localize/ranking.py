@@ -84,6 +84,8 @@ def rank_locations(  # noqa: PLR0913 - all that is known about the fault, by nam
         ran,
     ):
         _add(signal, suspects)
+    if not suspects:  # all that is known is the file
+        suspects = {number: _Suspect() for number in range(len(pool.symbols))}
     for number, suspect in suspects.items():
         file = weights.file * pool.file_scores[number]
         suspect.hints.append(Hint(EvidenceKind.PATH, file, Message("localize.file")))
@@ -157,8 +159,7 @@ def _evidence(suspect: _Suspect, best: float) -> tuple[Evidence, ...]:
     hints = sorted(suspect.hints, key=lambda hint: (-hint.weight, hint.kind, hint.message.key))
     shown = [
         Evidence(hint.kind, round(hint.weight / best, 4), hint.message)
-        for hint in hints
-        if hint.weight / best >= _LEAST
+        for hint in (*hints[:1], *(hint for hint in hints[1:] if hint.weight / best >= _LEAST))
     ]
     left = suspect.added
     for factor, why in suspect.factors:

@@ -50,7 +50,8 @@ def covered(
             continue
         owned: dict[int, dict[int, float]] = {}
         for line, value in of_line.items():
-            owned.setdefault(source.owner_of(line), {})[line] = value
+            if line <= len(source.owners):
+                owned.setdefault(source.owner_of(line), {})[line] = value
         for number, lines in owned.items():
             body = _body(lines, pool, number)
             if not body:

@@ -137,7 +137,8 @@ def _evidence(suspect: _Suspect, words: Sequence[Hint], top: float) -> tuple[Evi
     """A file's reasons, heaviest first, then what lowers its score: the weights add up to it, but for the lightest."""
     hints = sorted((*suspect.hints, *words), key=lambda hint: (-hint.weight, hint.kind, hint.message.key))
     shown = [
-        Evidence(hint.kind, round(hint.weight / top, 4), hint.message) for hint in hints if hint.weight / top >= _LEAST
+        Evidence(hint.kind, round(hint.weight / top, 4), hint.message)
+        for hint in (*hints[:1], *(hint for hint in hints[1:] if hint.weight / top >= _LEAST))
     ]
     left = suspect.added
     for factor, why in suspect.factors:

@@ -59,7 +59,8 @@ def tested(issue: Issue, table: PathTable, repository: RepositoryView, weights: 
     hints: dict[PurePosixPath, Hint] = {}
     for word in (issue.test_command or "").split():
         for test in table.resolve(word.partition("::")[0]):
-            under_test = [path for path in repository.imports(test) if not repository.is_test(path)]
+            imported = [path for path in repository.imports(test) if not repository.is_test(path)]
+            under_test = [path for path in imported if path.name != "__init__.py"] or imported
             for path in under_test if repository.is_test(test) else ():
                 message = Message("understand.tested", {"test": str(test)})
                 hints[path] = Hint(EvidenceKind.GRAPH, weights.tested / sqrt(len(under_test)), message)
