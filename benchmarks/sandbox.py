@@ -94,9 +94,7 @@ async def measure(sandbox: Sandbox, root: Path, files: list[PurePosixPath]) -> N
 
         wall, _ = await median(together, 5)
         one, _ = await median(lambda: confined(session, argv, files[0]), 5)
-        print(
-            f"python -c pass in {LAYERS} layers at once: {wall:.0f} ms (CPU {used:.0f}), {wall / one:.1f} times one alone"
-        )
+        print(f"python -c pass in {LAYERS} layers at once: {wall:.0f} ms, {wall / one:.1f} times one alone")
 
 
 async def measure_bytecode(sandbox: Sandbox, root: Path, files: list[PurePosixPath], module: str) -> None:

@@ -14,7 +14,6 @@ from thinklonger.agent.protocols import Sandbox
 from thinklonger.agent.sandbox.seccomp import CALLS
 from thinklonger.agent.types import Ending, Limits
 
-
 MINE = {str(group) for group in os.getgroups()} if os.geteuid() else {"65534"}
 """Groups that a sandboxed process may have outside: a normal launcher's own can't be given up, root's must be."""
 

@@ -56,15 +56,12 @@ def lay_over(root: Path, files: Layer, times: Mapping[PurePosixPath, int]) -> No
 
 
 def remove(root: Path, path: PurePosixPath) -> None:
-    """Remove one file, if it is reached without following a link."""
+    """Remove one file or link, if it is reached without following a link; a folder stays."""
     for parent in reversed(path.parents[:-1]):
         if not _is_real_folder(root / parent):
             return
-    target = root / path
-    if _is_real_folder(target):
-        shutil.rmtree(target)
-    else:
-        target.unlink(missing_ok=True)
+    if not _is_real_folder(root / path):
+        (root / path).unlink(missing_ok=True)
 
 
 def place(root: Path, path: PurePosixPath, state: FileState) -> None:

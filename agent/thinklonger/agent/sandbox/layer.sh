@@ -5,8 +5,7 @@ set -e
 umask 022
 cd /sys/work/layers
 if [ -n "$4" ]; then
-    mkdir "$1"
-    mount -t tmpfs -o "size=$2,nr_inodes=$3,mode=0755" thinklonger "$1"
+    mount -t tmpfs -o "X-mount.mkdir,size=$2,nr_inodes=$3,mode=0755" thinklonger "$1"
 fi
 cd "$1"
 tar -x -p --no-same-owner --warning=no-timestamp

@@ -64,13 +64,14 @@ def lay(tape: Tape, folder: str, files: Layer, times: Mapping[PurePosixPath, int
 
     A folder of the upper layer hides a link or a file of that name below, so nothing is ever written through a link.
     """
-    parents = {parent for path, state in files.items() if state is not None for parent in path.parents}
+    laid = {path for path, state in files.items() if state is not None}
+    parents = {parent for path in laid for parent in path.parents}
     for path, state in files.items():
         match state:
             case FileState(content=content, executable=executable):
                 mode = 0o755 if executable else 0o644
                 tape.file(f"{folder}/{path}", content, mode=mode, mtime=newer(path, times))
-            case None if path in times and path not in parents:
+            case None if path in times and path not in parents and laid.isdisjoint(path.parents):
                 tape.whiteout(f"{folder}/{path}")
             case None:
                 continue
