@@ -62,6 +62,8 @@ def test_a_wrong_command_line_is_exit_code_2(terminal: "Terminal", argv: tuple[s
 
 def test_errors_before_a_run_are_json_too(terminal: "Terminal") -> None:
     """With --json, standard output is always one JSON object."""
+    said = terminal.run("localize", "--format=json")
+    assert json.loads(said.out)["error"]["exit_code"] == 2
     said = terminal.run("resolve", "--json")
     error = json.loads(said.out)["error"]
     assert (error["type"], error["message"]["key"], error["exit_code"]) == ("UsageError", "issue-source.missing", 2)

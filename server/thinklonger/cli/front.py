@@ -4,6 +4,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 
@@ -31,7 +32,7 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], services: Services) 
             return _run(list(argv), environ, around, services)
     except ThinkLongerError as error:
         out, err = outputs(around)
-        if "--json" in argv:
+        if _wants_json(argv):
             out.write(error_json(error, words) + "\n")
         err.show(error_lines(error.message, error.remedy, words))
         if isinstance(error, InternalError) and sys.flags.dev_mode:
@@ -90,6 +91,12 @@ def _command(options: Options, desk: Desk) -> int:
             from thinklonger.cli.records import runs  # noqa: PLC0415
 
             return runs(desk)
+
+
+def _wants_json(argv: Sequence[str]) -> bool:
+    """Whether standard output is for a machine, also where the command line could not be understood."""
+    spelled = {("--format", name) for name in ("json", "sarif")}
+    return not spelled.isdisjoint(pairwise(argv)) or not {"--json", "--format=json", "--format=sarif"}.isdisjoint(argv)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -37,7 +37,8 @@ def headline(finished: RunFinished, words: Words) -> Line:
     style = LABEL_STYLES[finished.label]
     sign = words.mark("✓" if finished.label is Label.VERIFIED else "!")
     label = words.say(f"event.label-{finished.label}")
-    return line(Span(f"{sign} {label}", style), f": {words.say(f'report.means-{finished.label}')}")
+    meaning = words.say(f"report.means-{finished.label}")
+    return line(Span(f"{sign} {label}", style), words.say("report.after-label", meaning=meaning))
 
 
 def diff_lines(diff: str) -> list[Line]:
