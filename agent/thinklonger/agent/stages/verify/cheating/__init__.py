@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
-from thinklonger.agent.stages.verify.cheating.code import Source, parsed
+from thinklonger.agent.stages.verify.cheating.code import Source, changed_parts, parsed
 from thinklonger.agent.stages.verify.cheating.configuration import configuration_change
 from thinklonger.agent.stages.verify.cheating.facts import Fact, added, facts_of
 from thinklonger.agent.stages.verify.cheating.literals import Reproduction, read_reproduction
@@ -79,6 +79,7 @@ def _facts(
         if not configured:
             yield from _test_facts(change, before, after, is_test)
     elif change.after is not None:
+        before, after = changed_parts(before, after)
         known = frozenset({"", *before.functions}) if change.before is not None else frozenset[str]()
         yield from added(facts_of(before), facts_of(after), known_scopes=known)
         yield from special_cases(before, after, tests)
@@ -123,13 +124,22 @@ def _lost_functions(
 ) -> Iterator[Message]:
     """Functions that the failing tests name and that are no longer defined anywhere in the changed files."""
     sources = [
-        (change, parsed(change.renamed_from or change.path, change.before), parsed(change.path, change.after))
+        (
+            change,
+            *changed_parts(
+                parsed(change.renamed_from or change.path, change.before), parsed(change.path, change.after)
+            ),
+        )
         for change in changes
         if not is_test(change.path)
     ]
-    defined = {name for _, _, after in sources for name in _bound(after)}
-    for change, before, after in sources:
-        broken = change.after is not None and not after.tree.body and bool(after.text.strip())
+    defined = {name for _, _, after in sources for name in (*_bound(after), *after.names)}
+    for change, before, _ in sources:
+        broken = (
+            change.after is not None
+            and not parsed(change.path, change.after).tree.body
+            and change.after.content.strip()
+        )
         for name in () if broken else before.functions:
             scope, _, last = name.rpartition(".")
             inherits = any(

@@ -1,10 +1,12 @@
 """Python sources as the checks see them: parsed, with scopes, imported names resolved and literals as values."""
 
 import ast
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
@@ -15,9 +17,6 @@ Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 SMALL = 2
 """Whole numbers up to this, either sign, are too common to mean anything; so are texts of one character."""
 
-LONG_TEXT = 16
-"""A text of so many characters is no word of a program's own vocabulary."""
-
 SHORT_TEXT = 6
 """A text of so many characters that isn't one word hardly stands in a program by chance."""
 
@@ -27,11 +26,16 @@ ODD_NUMBER = 1000
 
 @dataclass(frozen=True)
 class Source:
-    """One Python file; `tree` is empty where the file is missing or doesn't parse."""
+    """One Python file; `tree` is empty where the file is missing or doesn't parse.
+
+    Where only its changed parts are kept, `settled` are the literals and `names` the definitions of the others.
+    """
 
     path: PurePosixPath
     text: str
     tree: ast.Module = field(default_factory=lambda: ast.Module([], []))
+    settled: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
 
     @cached_property
     def aliases(self) -> dict[str, str]:
@@ -76,6 +80,57 @@ def parsed(path: PurePosixPath, state: FileState | None) -> Source:
     return Source(path, "") if state is None else parsed_text(path, state.content)
 
 
+@lru_cache(maxsize=16)
+def changed_parts(before: Source, after: Source) -> tuple[Source, Source]:
+    """Both sources without the definitions and statements that stand in both, letter for letter.
+
+    Imports stay, so that names resolve; the rest of what was left out is `settled`.
+    """
+    old, new = before.text.split("\n"), after.text.split("\n")
+    common = _parts(before.tree.body, old) & _parts(after.tree.body, new)
+    return _without(before, common, old), _without(after, common, new)
+
+
+def _parts(body: Sequence[ast.stmt], lines: Sequence[str]) -> set[str]:
+    """The texts of the statements, of those inside classes, too."""
+    found = {_text(node, lines) for node in body}
+    inner = (_parts(node.body, lines) for node in body if isinstance(node, ast.ClassDef))
+    return found.union(*inner)
+
+
+def _text(node: ast.stmt, lines: Sequence[str]) -> str:
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    start = min((node.lineno, *(item.lineno for item in decorators)))
+    return "\n".join(lines[start - 1 : node.end_lineno])
+
+
+def _without(source: Source, common: set[str], lines: Sequence[str]) -> Source:
+    settled: set[Literal] = set()
+    names: set[str] = set()
+
+    def kept(body: Sequence[ast.stmt]) -> list[ast.stmt]:
+        found: list[ast.stmt] = []
+        for node in body:
+            if isinstance(node, ast.Import | ast.ImportFrom) or _text(node, lines) not in common:
+                part = node
+                if isinstance(node, ast.ClassDef):
+                    part = copy(node)
+                    part.body = kept(node.body)
+                found.append(part)
+            else:
+                settled.update(key for part in ast.walk(node) if (key := literal(part)) is not None)
+                names.update(
+                    part.name
+                    for part in ast.walk(node)
+                    if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+                )
+        return found
+
+    tree = ast.Module(kept(source.tree.body), [])
+    return Source(source.path, source.text, tree, frozenset(settled), frozenset(names))
+
+
+@lru_cache(maxsize=16)
 def parsed_text(path: PurePosixPath, content: bytes | str) -> Source:
     """Parse a source; one that doesn't parse has an empty tree."""
     text = content if isinstance(content, str) else content.decode("utf-8", "replace")
@@ -167,7 +222,7 @@ def is_specific(value: object) -> bool:
         case float():
             specific = value != round(value, 1) and abs(value) not in {0.25, 0.75, 0.05, 0.01, 0.001}
         case str():
-            specific = len(value) >= LONG_TEXT or (len(value) >= SHORT_TEXT and not is_word(value))
+            specific = len(value) >= SHORT_TEXT and not is_word(value)
         case bytes():
             specific = len(value) >= SHORT_TEXT
         case list() | tuple() | set() | dict():
@@ -178,5 +233,5 @@ def is_specific(value: object) -> bool:
 
 
 def is_word(value: object) -> bool:
-    """Whether a value is a text of letters only, such as programs compare options with."""
-    return isinstance(value, str) and value.replace("_", "").replace("-", "").isalpha()
+    """Whether a value is a text such as programs name options and fields with."""
+    return isinstance(value, str) and re.fullmatch(r"[^\W\d][\w.-]{0,60}", value) is not None

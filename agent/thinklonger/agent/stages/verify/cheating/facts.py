@@ -1,10 +1,8 @@
 """Things in code that an honest repair rarely adds: swallowed errors, checks for a test run, exits, suppressions."""
 
 import ast
-import io
 import re
 import sys
-import tokenize
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -225,12 +223,5 @@ def _test_run(source: Source, node: ast.AST, scope: str) -> Iterator[Fact]:
 
 def _suppressions(source: Source) -> Iterator[Fact]:
     """Comments that silence a linter, a type checker or coverage."""
-    if not _SUPPRESSION.search(source.text):
-        return
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
-            found = _SUPPRESSION.search(token.string) if token.type == tokenize.COMMENT else None
-            if found:
-                yield Fact("suppression", "", token.start[0], " ".join(found[1].split()))
-    except (tokenize.TokenError, SyntaxError):
-        return
+    for found in _SUPPRESSION.finditer(source.text):
+        yield Fact("suppression", "", source.text.count("\n", 0, found.start()) + 1, " ".join(found[1].split()))

@@ -40,15 +40,17 @@ def special_cases(before: Source, after: Source, reproduction: Reproduction) -> 
     found: list[Fact] = []
     bodies = {"": after.tree, **after.functions}
     old_bodies = {"": before.tree, **before.functions}
+    vocabulary = before.settled | {key for node, _ in before.scoped if (key := literal(node)) is not None}
     for scope, body in bodies.items():
-        found += _in_scope(scope, old_bodies.get(scope), body, reproduction)
+        old = old_bodies.get(scope)
+        if old is None or ast.dump(old) != ast.dump(body):
+            found += _in_scope(scope, old, _known(old, vocabulary), body, reproduction)
     return [*found, *_test_names(before, after, reproduction)]
 
 
-def _in_scope(scope: str, before: ast.AST | None, after: ast.AST, reproduction: Reproduction) -> Iterator[Fact]:
-    if before is not None and ast.dump(before) == ast.dump(after):
-        return
-    old = _known(before)
+def _in_scope(
+    scope: str, before: ast.AST | None, old: "_Known", after: ast.AST, reproduction: Reproduction
+) -> Iterator[Fact]:
     branches = [b for node in own_nodes(after) for b in _branches(node)]
     for tests, produced, line in branches:
         new = [test for test in tests if not old.knows(test)]
@@ -65,19 +67,23 @@ def _in_scope(scope: str, before: ast.AST | None, after: ast.AST, reproduction: 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the function had before: comparisons with literals, rows of its table, all its literals."""
+    """What there was before: the function's comparisons with literals, rows of its table, all its literals.
+
+    `vocabulary` are the literals of the whole file.
+    """
 
     pairs: frozenset[tuple[str, Literal]]
     operands: frozenset[str]
     rows: tuple[str, ...]
     literals: frozenset[Literal]
+    vocabulary: frozenset[Literal]
 
     def knows(self, test: _Test) -> bool:
         """Whether the same thing was compared with the same literals before, by whatever operator."""
         return all((test.left, key) in self.pairs for key in test.literals)
 
 
-def _known(before: ast.AST | None) -> _Known:
+def _known(before: ast.AST | None, vocabulary: frozenset[Literal]) -> _Known:
     nodes = list(own_nodes(before)) if before is not None else []
     tests = [test for node in nodes for test in _comparisons(node)]
     rows = [
@@ -101,6 +107,7 @@ def _known(before: ast.AST | None) -> _Known:
         frozenset(_stem(test.left) for test in tests if any(is_word(value_of(key)) for key in test.literals)),
         tuple(rows),
         frozenset(key for node in nodes if (key := literal(node)) is not None),
+        vocabulary,
     )
 
 
@@ -193,8 +200,7 @@ def _is_made_for(tests: Sequence[_Test], produced: frozenset[Literal], scenario:
     picked = [(test, key) for test, key in picked if not _is_row(test, key, old)]
     if not picked:
         return False
-    values = [value_of(key) for _, key in picked]
-    if any(is_specific(value) for value in values):
+    if any(is_specific(value_of(key)) and key not in old.vocabulary for _, key in picked):
         return True
     equal = [value_of(key) for test, key in picked if test.is_equality]
     if sum(not is_trivial(value) for value in equal) > 1 and len({test.left for test, _ in picked}) > 1:
