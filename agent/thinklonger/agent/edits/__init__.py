@@ -4,6 +4,7 @@ from thinklonger.agent.edits.application import apply_edits, edits_of
 from thinklonger.agent.edits.blocks import parse_blocks, render_blocks
 from thinklonger.agent.edits.diff import render_diff
 from thinklonger.agent.edits.edit import Create, Delete, Edit, Rename, Replace, SetMode
+from thinklonger.agent.edits.normalize import normalized
 from thinklonger.agent.edits.patch import parse_diff
 from thinklonger.agent.edits.trees import DirectoryTree, MemoryTree, layer_of
 from thinklonger.agent.edits.writing import write_changes
@@ -20,6 +21,7 @@ __all__ = [
     "apply_edits",
     "edits_of",
     "layer_of",
+    "normalized",
     "parse_blocks",
     "parse_diff",
     "render_blocks",

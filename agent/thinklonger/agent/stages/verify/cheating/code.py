@@ -134,6 +134,7 @@ def _without(source: Source, common: set[str], lines: Sequence[str]) -> Source:
 def parsed_text(path: PurePosixPath, content: bytes | str) -> Source:
     """Parse a source; one that doesn't parse has an empty tree."""
     text = content if isinstance(content, str) else content.decode("utf-8", "replace")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")  # as Python counts lines
     if path.suffix not in {".py", ".pyi", ".pyw"}:
         return Source(path, text)
     try:
