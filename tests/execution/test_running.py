@@ -394,3 +394,11 @@ async def test_deep_recursion_is_told_briefly(bench: Bench) -> None:
         (result,) = (await harness.run(None)).run.results
     assert result.exception == "RecursionError"
     assert len(result.frames) <= 60
+
+
+async def test_no_tests_are_not_all_tests(bench: Bench) -> None:
+    """Asked for no tests at all, nothing runs."""
+    async with bench({"test_it.py": "def test_it():\n    pass\n"}) as harness:
+        run = (await harness.run([])).run
+    assert run.complete
+    assert run.results == ()

@@ -17,6 +17,7 @@ from thinklonger.agent.protocols import SandboxSession
 from thinklonger.agent.types import (
     Command,
     CommandResult,
+    Ending,
     EnvironmentRecord,
     Interpreter,
     Layer,
@@ -191,10 +192,13 @@ class Harness:
         """Run tests (None: the selected ones, or all) in a fresh layer.
 
         A test that hangs ends as TIMED_OUT after `seconds_per_test`, with the frames where it hung. After `seconds`
-        no further test is started. `fail_fast` stops at the first red test; the run is then not `complete`.
+        no further test is started. `fail_fast` stops at the first red test; the run is then not `complete`. No tests
+        at all give an empty run.
         Raises SandboxError only.
         """
         wanted = tuple(tests) if tests is not None else self.selected or await self.collect()
+        if not wanted:
+            return Execution(TestRun((), Ending.EXITED, None, 0.0, (), complete=True), {})
         async with self.session.layer(layer) as opened:
             if self.runner is Runner.COMMAND:
                 limits = bounded(self.place.limits, min(seconds, seconds_per_test))

@@ -24,6 +24,8 @@ ERROR_LINE = re.compile(
     r"^(?P<type>[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Failed))(?:: (?P<text>.*))?$"
 )
 SEAL_LENGTH = 32
+ENDED = "ProcessEnded"
+"""Stands for the exception of a test whose process ended in it."""
 
 
 class Reader:
@@ -207,7 +209,7 @@ def dead(finished: Finished) -> dict[str, TestResult]:
     frames = tuple(reversed(frames_in(hang, finished.root, HANG_FRAME)))
     hung = bool(hang) or result.ending is Ending.TIMED_OUT
     outcome = Outcome.TIMED_OUT if hung else Outcome.ERROR
-    exception = "Timeout" if hung else "ProcessEnded"
+    exception = "Timeout" if hung else ENDED
     text = "" if hung else f"{result.ending} {result.exit_code}"
     return {report.running: TestResult(report.running, outcome, 0.0, exception, text, frames)}
 

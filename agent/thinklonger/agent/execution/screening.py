@@ -15,10 +15,10 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from thinklonger.agent.execution.outcomes import Screened, ScreenResult
-from thinklonger.agent.execution.reading import Reader, Record, Report, read_report
+from thinklonger.agent.execution.reading import ENDED, Reader, Record, Report, read_report
 from thinklonger.agent.execution.request import Place, Request, command_for, make_nonce
 from thinklonger.agent.protocols import SandboxSession
 from thinklonger.agent.types import CommandResult, Ending, Layer, Outcome, TestResult, TestRun
@@ -79,11 +79,15 @@ async def walk(items: Iterable[Screened]) -> AsyncIterator[Screened]:
 
 @dataclass(slots=True)
 class Rate:
-    """How long a candidate takes, as far as is known, and whether servers judge as ordinary runs do."""
+    """How long a candidate takes, as far as is known, and whether servers judge as ordinary runs do.
 
+    The first worker's server tries the unchanged base before its first batch; the others wait until that is `judged`.
+    """
+
+    trusted: bool
+    judging: bool = False
     seconds: float | None = None
-    trusted: bool | None = None
-    gate: asyncio.Lock = field(default_factory=asyncio.Lock)
+    judged: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def batch(self) -> int:
@@ -96,6 +100,14 @@ class Rate:
         """A candidate took so long."""
         self.seconds = seconds if self.seconds is None else 0.9 * self.seconds + 0.1 * seconds
 
+    def judge(self, *, trusted: bool) -> None:
+        """It is known whether servers can be trusted."""
+        self.trusted = trusted
+        self.judged.set()
+
+
+Results: TypeAlias = "asyncio.Queue[ScreenResult | None]"
+
 
 async def screen(
     plan: Plan,
@@ -105,8 +117,10 @@ async def screen(
     servers: bool,
 ) -> AsyncGenerator[ScreenResult]:
     """Results as they are known. See `Harness.screen`."""
-    source, rate = Source(candidates), Rate(trusted=None if servers else False)
-    results: asyncio.Queue[ScreenResult | None] = asyncio.Queue()
+    source, rate = Source(candidates), Rate(trusted=servers)
+    if not servers or any(value.outcome is Outcome.TIMED_OUT for value in plan.known.values()):
+        rate.judge(trusted=servers)  # a base that hangs would only cost its whole time again
+    results: Results = asyncio.Queue()
     tasks = [asyncio.create_task(work(plan, source, rate, results)) for _ in range(max(1, workers))]
     for task in tasks:
         task.add_done_callback(lambda _: results.put_nowait(None))
@@ -127,44 +141,32 @@ async def screen(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def work(plan: Plan, source: Source, rate: Rate, results: "asyncio.Queue[ScreenResult | None]") -> None:
+async def work(plan: Plan, source: Source, rate: Rate, results: Results) -> None:
     """One worker: batch after batch."""
-    if rate.trusted is None:
-        async with rate.gate:
-            if rate.trusted is None:
-                rate.trusted = await servers_agree(plan)
-    while batch := await source.take(rate.batch if rate.trusted else 1):
-        if rate.trusted:
-            await serve(plan, batch, rate, results)
-        else:
-            for candidate in batch:
+    if rate.judging:
+        await rate.judged.wait()
+    rate.judging = True
+    try:
+        while batch := await source.take(rate.batch if rate.trusted else 1):
+            left = await serve(plan, batch, rate, results) if rate.trusted else batch
+            for candidate in left:
                 results.put_nowait(await slowly(plan, candidate))
+    finally:
+        rate.judged.set()
 
 
-async def servers_agree(plan: Plan) -> bool:
+def agrees(plan: Plan, record: Record) -> bool:
     """Whether a server judges the unchanged base as the ordinary run did; without such a run it must be red."""
-    told = Told()
-    await run_batch(plan, [Screened(CONTROL, {})], told.take, replace(plan.request, fail_fast=False))
-    if not told.tried:
-        return False
-    report, _ = report_of(told.tried[0])
-    if not plan.known:
-        return not passes(plan.tests, report)
-    reds = {test: value for test, value in plan.known.items() if value.outcome.red}
-    seen = report.results
-    hidden = [test for test, value in reds.items() if not is_red(test, report, value)]
-    surprising = [
-        test for test, value in plan.known.items() if value.outcome.green and test in seen and seen[test].outcome.red
-    ]
-    return not hidden and not surprising
-
-
-def is_red(test: str, report: Report, value: TestResult) -> bool:
-    """Whether the server's run shows this test as red, and for the same reason."""
-    seen = report.results.get(test)
-    if seen is not None:
-        return seen.outcome.red and seen.exception == value.exception
-    return not passes((test,), report)
+    result = result_of(plan, record)
+    if result.passed:
+        return not any(value.outcome.red for value in plan.known.values()) and bool(plan.known)
+    first = result.first_red
+    known = plan.known.get(first.id) if first is not None else None
+    if first is None:  # it died without a word: right only if it did so in the ordinary run
+        return any(value.exception == ENDED for value in plan.known.values())
+    if known is None:
+        return True
+    return known.outcome.red and known.exception == first.exception
 
 
 @dataclass(slots=True)
@@ -189,29 +191,54 @@ class Told:
                 pass
 
 
-async def serve(
-    plan: Plan, batch: Sequence[Screened], rate: Rate, results: "asyncio.Queue[ScreenResult | None]"
-) -> None:
-    """Have a server try a batch; where it dies, the candidate that it was trying is red and a new one goes on."""
-    left = list(batch)
-    while left:
+async def serve(plan: Plan, batch: Sequence[Screened], rate: Rate, results: Results) -> list[Screened]:
+    """Have a server try a batch; where it dies, the candidate that it was trying is red and a new one goes on.
+
+    Gives back what is left over because servers turned out not to be trusted.
+    """
+    left: list[Screened] = list(batch)
+    while left and rate.trusted:
         told = Told()
+        control: list[Screened] = [] if rate.judged.is_set() else [Screened(CONTROL, {})]
         started = time.monotonic()
 
         def hear(record: Record, told: Told = told) -> None:
             told.take(record)
-            if record["kind"] == "tried":
-                rate.learn(float(record["seconds"]))
-                results.put_nowait(result_of(plan, record))
+            if record["kind"] != "tried" or not rate.trusted:
+                return
+            if record["id"] == CONTROL:
+                rate.judge(trusted=agrees(plan, record))
+                return
+            rate.learn(float(record["seconds"]))
+            results.put_nowait(result_of(plan, record))
 
-        await run_batch(plan, left, hear, plan.request)
+        running = asyncio.ensure_future(run_batch(plan, [*control, *left], hear))
+        await while_trusted(running, rate)
+        if not rate.judged.is_set():
+            rate.judge(trusted=False)
+        if not rate.trusted:
+            return left
         known = {record["id"] for record in told.tried}
-        rest = [candidate for candidate in left if candidate.id not in known]
-        if rest and not told.ended:
+        rest: list[Screened] = [candidate for candidate in left if candidate.id not in known]
+        if rest and not told.ended and (running.result().ending is not Ending.TIMED_OUT or not known):
             culprit = next((candidate for candidate in rest if candidate.id == told.trying), rest[0])
             results.put_nowait(killed(culprit.id, time.monotonic() - started))
             rest.remove(culprit)
         left = rest
+    return left
+
+
+async def while_trusted(running: "asyncio.Future[CommandResult]", rate: Rate) -> None:
+    """Wait until the server has ended; stop it as soon as its judgement of the base is found wrong."""
+    judged = asyncio.ensure_future(rate.judged.wait())
+    try:
+        await asyncio.wait([running, judged], return_when=asyncio.FIRST_COMPLETED)
+        if rate.trusted:
+            await running
+    finally:
+        judged.cancel()
+        running.cancel()
+        await asyncio.gather(running, judged, return_exceptions=True)
 
 
 def killed(candidate: str, seconds: float) -> ScreenResult:
@@ -219,14 +246,12 @@ def killed(candidate: str, seconds: float) -> ScreenResult:
     return ScreenResult(candidate, passed=False, red=(), ending=Ending.KILLED, seconds=seconds)
 
 
-async def run_batch(
-    plan: Plan, batch: Sequence[Screened], hear: Callable[[Record], None], request: Request
-) -> CommandResult:
+async def run_batch(plan: Plan, batch: Sequence[Screened], hear: Callable[[Record], None]) -> CommandResult:
     """Run one server in a layer of its own over a batch."""
     nonce = make_nonce()
     reader = Reader(nonce)
     seconds = 150.0 + len(batch) * (plan.seconds + 1.0)
-    asked = replace(request, candidates=tuple(encode(candidate) for candidate in batch), seconds=seconds)
+    asked = replace(plan.request, candidates=tuple(encode(candidate) for candidate in batch), seconds=seconds)
 
     def on_output(data: bytes) -> None:
         for record in reader.read(data):
