@@ -1,11 +1,13 @@
 """What speaks against a behaviour, measured on varied inputs inside the domain."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from thinklonger.agent.execution.behaviour.invariants import broken, kind_of, suggested
 from thinklonger.agent.execution.behaviour.nouns import Behaviour, CallOutcome, Comparison, Origin, OutcomeKind
 
+PROMISES = frozenset({"permutation", "same-length"})
+WITNESSES = 3  # calls that must show a relation before it is a promise
 _ENDLESS = frozenset({OutcomeKind.HUNG, OutcomeKind.DIED, OutcomeKind.SKIPPED})
 
 
@@ -17,6 +19,7 @@ class Anomalies:
     the base does. `strangers`: returns a type that no test shows. `changed_red`, `changed_green`: differs from the
     base near a failing, near a passing test's input (a repair changes little that passing tests see).
     `invariants`: how many relations it breaks that the tests suggest and another behaviour keeps everywhere.
+    `promises`: names of broken relations that are too particular to hold in several tests by chance.
     """
 
     crashes: float = 0.0
@@ -25,6 +28,7 @@ class Anomalies:
     changed_red: float = 0.0
     changed_green: float = 0.0
     invariants: int = 0
+    promises: tuple[str, ...] = ()
 
 
 def anomalies_of(comparison: Comparison, names: Sequence[str]) -> dict[str, Anomalies]:
@@ -38,12 +42,20 @@ def anomalies_of(comparison: Comparison, names: Sequence[str]) -> dict[str, Anom
     }
     kept = [place for place in range(len(invariants)) if any(counts[name][place] == 0 for name in known)]
     return {
-        name: _measured(comparison, comparison.behaviours[name], sum(counts[name][place] > 0 for place in kept))
+        name: replace(
+            _measured(comparison, comparison.behaviours[name]),
+            invariants=sum(counts[name][place] > 0 for place in kept),
+            promises=tuple(
+                item.name
+                for item, count in zip(invariants, counts[name], strict=True)
+                if count and item.witnesses >= WITNESSES and item.name.partition(" ")[0] in PROMISES
+            ),
+        )
         for name in known
     }
 
 
-def _measured(comparison: Comparison, behaviour: Behaviour, invariants: int) -> Anomalies:
+def _measured(comparison: Comparison, behaviour: Behaviour) -> Anomalies:
     places = range(len(comparison.inputs))
     recorded = [behaviour[place] for place in places if comparison.inputs[place].origin.recorded]
     raised = {outcome.exception for outcome in recorded if outcome.kind is OutcomeKind.RAISED}
@@ -76,5 +88,4 @@ def _measured(comparison: Comparison, behaviour: Behaviour, invariants: int) -> 
         ),
         changed_red=part(red, holding=[base[place].digest != behaviour[place].digest for place in red]),
         changed_green=part(green, holding=[base[place].digest != behaviour[place].digest for place in green]),
-        invariants=invariants,
     )

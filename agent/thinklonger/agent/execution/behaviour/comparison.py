@@ -159,7 +159,8 @@ def _compared(answer: _Answer, survivors: Sequence[Survivor], seconds: float) ->
 
 def _input(given: _Input) -> CallInput:
     arguments = tuple(cast("list[Plain]", given.arguments))
-    return CallInput(given.function, call(given.function, given.names, arguments), arguments, given.origin)
+    receiver = bool(given.names) and given.names[0] == "self"
+    return CallInput(given.function, call(given.function, given.names, arguments), arguments, given.origin, receiver)
 
 
 def _silent(answer: _Answer) -> frozenset[int]:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from thinklonger.agent.types import Layer, Message
 
-Plain: TypeAlias = "None | bool | int | float | str | Sequence[Plain] | Mapping[str, Plain]"
+Plain: TypeAlias = "bool | int | float | str | Sequence[Plain] | Mapping[str, Plain] | None"
 """A value of the code under test in its canonical form, as JSON; `canonical.py` in the payload says how it is made."""
 
 
@@ -52,13 +52,15 @@ class Observation:
 class Origin(StrEnum):
     """Where an input comes from: recorded from a test that was red or green on the base, or varied from one of these.
 
-    `*_VARIED` inputs keep every relation that all recorded calls have; `LOOSE` ones keep only the types.
+    `*_VARIED` inputs keep every relation that all recorded calls have; `EDGE` ones only bring in emptiness or zero,
+    which tests often leave out; `LOOSE` ones break more than that and may be outside what the code is for.
     """
 
     RED = "red"
     GREEN = "green"
     RED_VARIED = "red-varied"
     GREEN_VARIED = "green-varied"
+    EDGE = "edge"
     LOOSE = "loose"
 
     @property
@@ -74,12 +76,16 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallInput:
-    """One call that every candidate was given: the callable, its arguments in words and in canonical form."""
+    """One call that every candidate was given: the callable, its arguments in words and in canonical form.
+
+    `receiver`: whether the first argument is the object that the method is called on.
+    """
 
     function: str
     words: str
     arguments: tuple[Plain, ...]
     origin: Origin
+    receiver: bool = False
 
 
 class OutcomeKind(StrEnum):

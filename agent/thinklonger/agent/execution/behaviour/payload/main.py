@@ -187,7 +187,8 @@ def _varied(work: Work, group: list[Call], limit: int) -> list[tuple[Input, dict
     constants = list(dict.fromkeys(work.constants + _constants(group[0].function.__code__, group[0].function.__doc__)))
     for item in variations([call.arguments for call in seeds], limit, int(work.request["seed"]), constants[:MOST]):
         red = seeds[item.seed].test in work.red
-        origin = "loose" if item.broken else "red-varied" if red else "green-varied"
+        varied = "red-varied" if red else "green-varied"
+        origin = "edge" if item.edge else "loose" if item.broken else varied
         given = Input(seeds[item.seed].function, item.arguments)
         rows.append((given, _note(given, origin)))
     return rows

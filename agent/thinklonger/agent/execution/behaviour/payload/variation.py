@@ -18,13 +18,17 @@ TOLERATED = 3  # broken traits of an input that is still tried
 
 
 class Variation:
-    """An input made from a recorded call: which call, the arguments, how many traits of the domain it breaks."""
+    """An input made from a recorded call: which call, the arguments, how many traits of the domain it breaks.
+
+    `edge`: it breaks one only, by an empty or zero argument.
+    """
 
     def __init__(self, seed: int, arguments: Call, broken: int) -> None:
         """Take what the class's docstring says."""
         self.seed = seed
         self.arguments = arguments
         self.broken = broken
+        self.edge = broken == 1 and any(_nothing(item) for item in arguments)
 
 
 def variations(calls: list[Call], limit: int, seed: int, constants: list[Value]) -> list[Variation]:
@@ -40,10 +44,14 @@ def variations(calls: list[Call], limit: int, seed: int, constants: list[Value])
     for _ in range(6):
         if len(maker.strict) < limit:
             maker.take(maker.evolved(limit), limit)
-    strict, loose = maker.strict, sorted(maker.loose, key=lambda made: made.broken)
+    strict, loose = maker.strict, sorted(maker.loose, key=lambda made: (made.broken, not made.edge))
     share = max(int(limit * LOOSE_SHARE), min(24, limit - len(strict)))
     kept = loose[:share]
     return strict[: limit - len(kept)] + kept
+
+
+def _nothing(item: Value) -> bool:
+    return type(item) in (int, float, str, list, tuple, dict, set) and not item
 
 
 def fingerprint(call: Call) -> str:
