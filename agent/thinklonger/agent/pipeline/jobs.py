@@ -10,7 +10,6 @@ from typing import TypeAlias
 
 from thinklonger.agent.config.places import state_directory
 from thinklonger.agent.errors import InternalError, ThinkLongerError, UsageError, boundary
-from thinklonger.agent.pipeline.repair import Repair
 from thinklonger.agent.pipeline.request import Request
 from thinklonger.agent.pipeline.survey import Survey
 from thinklonger.agent.trace import Recorder, new_run_id
@@ -41,6 +40,8 @@ async def localize(request: Request) -> AsyncGenerator[Event]:
 
 
 async def _resolve(request: Request, stack: AsyncExitStack) -> AsyncGenerator[Event]:
+    from thinklonger.agent.pipeline.repair import Repair  # noqa: PLC0415 - localize needs no solver
+
     survey = Survey(request, stack)
     async for event in survey.read():
         yield event
