@@ -19,9 +19,9 @@ def main(argv: Sequence[str] | None = None, *, services: "Services | None" = Non
 
     words = sys.argv[1:] if argv is None else list(argv)
     if words == ["--version"]:  # asked by scripts and editors at every start: nothing but the answer is imported
-        from importlib.metadata import version  # noqa: PLC0415
+        from thinklonger.agent import __version__  # noqa: PLC0415 - loaded only where it is asked for
 
-        sys.stdout.write(f"thinklonger {version('thinklonger')}\n")
+        sys.stdout.write(f"thinklonger {__version__}\n")
         return 0
     from thinklonger.cli.front import run  # noqa: PLC0415
     from thinklonger.cli.services import Services  # noqa: PLC0415

@@ -81,9 +81,9 @@ class _Version(argparse.Action):
         option_string: str | None = None,  # noqa: ARG002 (the same)
     ) -> None:
         """Say it and exit."""
-        from importlib.metadata import version  # noqa: PLC0415 (see above)
+        from thinklonger.agent import __version__  # noqa: PLC0415 - loaded only where it is asked for
 
-        sys.stdout.write(f"thinklonger {version('thinklonger')}\n")
+        sys.stdout.write(f"thinklonger {__version__}\n")
         parser.exit()
 
 

@@ -5,9 +5,9 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
-from importlib.metadata import version
 from typing import TypeAlias
 
+from thinklonger.agent import __version__
 from thinklonger.agent.config.places import state_directory
 from thinklonger.agent.errors import InternalError, ThinkLongerError, UsageError, boundary
 from thinklonger.agent.pipeline.request import Request
@@ -97,7 +97,7 @@ async def _recorded(name: str, request: Request, job: Job) -> AsyncGenerator[Eve
                 repository=str(request.repository),
                 engine=settings.engine,
                 budget=settings.search.budget,
-                version=version("thinklonger"),
+                version=__version__,
             )
             recorder.append(first)
             yield first
