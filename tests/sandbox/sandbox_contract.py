@@ -405,6 +405,22 @@ async def check_bytecode_is_kept_for_unchanged_files_only(sandbox: Sandbox, grou
             assert (await layer.run(run)).output.startswith(b"old same ")
 
 
+async def check_kept_bytecode_is_never_fetched_through_a_link(sandbox: Sandbox, ground: Path) -> None:
+    """A baseline that replaces a folder by a link to one of the host's does not bring the host's bytecode in."""
+    root, files = plant(ground, {"pkg/mod.py": b"value = 1\n"})
+    os.utime(root / "pkg/mod.py", (1_600_000_000, 1_600_000_000))
+    host = ground / "host"
+    (host / "__pycache__").mkdir(parents=True)
+    header = (
+        b"\0\0\0\0" + (0).to_bytes(4, "little") + (1_600_000_000).to_bytes(4, "little") + (10).to_bytes(4, "little")
+    )
+    (host / "__pycache__" / "mod.secret.pyc").write_bytes(header + b"host secret")
+    async with sandbox.open(root, files, readable=[]) as session:
+        await session.warm(shell(f"rm -r pkg; ln -s '{host}' pkg"))
+        async with session.layer() as layer:
+            assert (await layer.run(shell("ls -A pkg"))).output == b"mod.py\n"
+
+
 # ── helpers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

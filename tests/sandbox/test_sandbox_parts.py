@@ -162,6 +162,7 @@ def as_layer(laid: Mapping[str, bytes | None]) -> dict[PurePosixPath, FileState 
     return {PurePosixPath(name): None if content is None else FileState(content) for name, content in laid.items()}
 
 
+@settings(deadline=None)
 @given(laid=LAID)
 def test_a_copy_is_laid_over_by_the_ports_words(laid: dict[str, bytes | None]) -> None:
     """Files laid are there, files removed are gone, links and folders in the way give way, nothing outside changes."""

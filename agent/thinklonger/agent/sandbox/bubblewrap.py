@@ -82,6 +82,5 @@ async def _ground(inventory: Inventory, stack: AsyncExitStack) -> Path | None:
     place = private.path / "tree"
     place.mkdir()
     if unprivileged():
-        private.path.chmod(0o711)
         os.chown(place, NOBODY, NOBODY)
     return place

@@ -6,6 +6,8 @@ import struct
 from collections.abc import Generator, Mapping
 from pathlib import PurePosixPath
 
+from thinklonger.agent.sandbox.inventory import is_folder
+
 FOLDER = "__pycache__"
 HEADER = struct.Struct("<4sIII")
 """Magic number, flags (0: checked by time and size), the source's modification time and its size."""
@@ -17,11 +19,12 @@ def valid_bytecode(tree: str, times: Mapping[PurePosixPath, int]) -> Generator[P
     `times` are the frozen files' modification times. Links are never followed. pytest's rewritten test modules have
     the same header and are among them.
     """
+    known = {PurePosixPath(): True}
     for folder in sorted({path.parent for path in times if path.suffix == ".py"}):
         below = f"{tree}/{folder}/{FOLDER}"
+        if not is_folder(tree, folder / FOLDER, known):
+            continue
         try:
-            if not stat.S_ISDIR(os.lstat(below).st_mode):
-                continue
             names = os.listdir(below)  # noqa: PTH208 - names, a hundred folders at a time
         except OSError:
             continue

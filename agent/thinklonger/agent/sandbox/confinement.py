@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from thinklonger.agent.sandbox.tools import bubblewrap_is_at_least, tool
+
 UID = 1000
 HOME = "/tmp/home"  # noqa: S108 - inside the sandbox
 SCRATCH = "/tmp"  # noqa: S108 - inside the sandbox
@@ -53,8 +55,9 @@ def confine(
     of /etc and the readable folders can be seen; only the tree, /tmp, /dev/shm and the output folder can be written.
     """
     return [
-        "bwrap",
-        *("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session"),
+        tool("bwrap"),
+        *("--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"),
+        *(("--disable-userns",) if bubblewrap_is_at_least(0, 8) else ()),
         *("--cap-drop", "ALL", "--uid", str(UID), "--gid", str(UID), "--hostname", "sandbox"),
         *fds.options(),
         *_system(place.files),

@@ -6,6 +6,7 @@ import shutil
 import signal
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Event
 from typing import TypeVar
@@ -140,14 +141,15 @@ class DirectLayer:
             self._watcher.tell(f"+{group}")
 
         argv = (*limited(command.limits, processes=None), *command.argv)
-        spawn = Spawn(argv, env, cwd=cwd, stdin=command.stdin, on_start=note)
+        sweep = partial(kill_marked, f"THINKLONGER_OUT={out}")
+        spawn = Spawn(argv, env, cwd=cwd, stdin=command.stdin, on_start=note, on_exit=sweep)
         with boundary(SandboxError, "sandbox.broken"):
             out.mkdir()
             _write_payload(payload, command.payload)
             try:
                 finished = await supervise(spawn, command.limits, on_output)
             finally:
-                kill_marked(f"THINKLONGER_OUT={out}")
+                sweep()
                 for group in groups:
                     self._watcher.tell(f"-{group}")
             return finished.result(await asyncio.to_thread(collect, str(out)))

@@ -71,8 +71,10 @@ def _spawn(memory_bytes: int, folder: Path | None, readable: Sequence[Path]) -> 
     """The holder's command line: as root, the prelude first."""
     unshare = (tool("unshare"), "--mount", "--propagation", "private")
     own = (*unshare, "--map-root-user", "--pid", "--fork", "--kill-child", "--")
-    holder = (*own, *shell("holder"), str(memory_bytes), "" if folder is None else str(folder))
     drop = unprivileged()
+    if drop and folder is not None:
+        readable, folder = (*readable, folder), Path("/sys", str(len(readable)))
+    holder = (*own, *shell("holder"), str(memory_bytes), "" if folder is None else str(folder))
     if drop:
         prelude = (*unshare, "--", *shell("prelude"), str(len(readable)), *map(str, readable))
         holder = (*prelude, *drop, *holder)
@@ -95,10 +97,12 @@ async def _leave(process: Process) -> None:
     """Close the holder's pipe, which ends it and all that runs inside; kill it if it does not go."""
     if process.stdin is not None:
         process.stdin.close()
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LEAVE_SECONDS):
-            await process.wait()
-    await end(process)
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await process.wait()
+    finally:
+        await end(process)
 
 
 async def freeze(holder: Holder, root: Path, inventory: Inventory) -> None:

@@ -43,7 +43,7 @@ def _status(root: Path, path: PurePosixPath, folders: dict[PurePosixPath, bool])
     """The file's status, or None where it can't be frozen."""
     if path.is_absolute() or ".." in path.parts or ".git" in path.parts[:1] or not path.parts:
         return None
-    if not _is_folder(root, path.parent, folders):
+    if not is_folder(str(root), path.parent, folders):
         return None
     place = f"{root}/{path}"
     try:
@@ -54,11 +54,14 @@ def _status(root: Path, path: PurePosixPath, folders: dict[PurePosixPath, bool])
     return status if readable else None
 
 
-def _is_folder(root: Path, path: PurePosixPath, folders: dict[PurePosixPath, bool]) -> bool:
-    """Whether `path` and all above it, up to `root`, are real folders; remembered in `folders`."""
+def is_folder(root: str, path: PurePosixPath, folders: dict[PurePosixPath, bool]) -> bool:
+    """Whether `path` and all above it, up to `root`, are real folders, no links; remembered in `folders`.
+
+    `folders` begins with the empty path, which is `root` itself.
+    """
     known = folders.get(path)
     if known is None:
-        known = _is_folder(root, path.parent, folders)
+        known = is_folder(root, path.parent, folders)
         if known:
             try:
                 known = stat.S_ISDIR(os.lstat(f"{root}/{path}").st_mode)

@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -14,15 +14,16 @@ from thinklonger.agent.sandbox.sealed import sealed
 from thinklonger.agent.types import CommandResult, Ending, Limits
 
 CHUNK = 1 << 16
-GRACE_SECONDS = 0.2
-"""How long a pipe may stay open after the process that it belongs to has ended (a daemon may hold it for ever)."""
+GRACE_SECONDS = 5.0
+"""How long the output may stay open after all that `Spawn.on_exit` could find has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """What to start: `fds` are inherited under their own numbers; `user` is a uid and gid to become, as root.
+    """What to start: `fds` are inherited under their own numbers.
 
-    `on_start` learns the process group's id.
+    `on_start` learns the process group's id; `on_exit` is called when the process has ended and its group was killed,
+    to end what else may hold its output open.
     """
 
     argv: Sequence[str]
@@ -30,8 +31,8 @@ class Spawn:
     cwd: Path | None = None
     stdin: bytes = b""
     fds: tuple[int, ...] = ()
-    user: int | None = None
     on_start: Callable[[int], None] | None = None
+    on_exit: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,6 @@ async def start(spawn: Spawn, *, stdin: int, stdout: int, stderr: int) -> asynci
             cwd=spawn.cwd,
             pass_fds=spawn.fds,
             start_new_session=True,
-            user=spawn.user,
-            group=spawn.user,
-            extra_groups=None if spawn.user is None else (),
         )
     )
     try:
@@ -110,7 +108,10 @@ async def supervise(spawn: Spawn, limits: Limits, on_output: Callable[[bytes], N
         try:
             if spawn.on_start is not None:
                 spawn.on_start(process.pid)
-            ending = await _follow(process, pipe, output, limits.wall_seconds)
+            async with _reading(pipe, output) as reader:
+                ending = await _follow(process, reader, limits.wall_seconds)
+                if ending is Ending.EXITED:
+                    ending = await _finish(process, reader, spawn.on_exit)
         finally:
             await end(process)
     return Finished(ending, process.returncode or 0, output.bytes(), time.monotonic() - started)
@@ -142,12 +143,22 @@ class _Output:
         return b"".join(self.chunks or ())
 
 
-async def _follow(process: asyncio.subprocess.Process, pipe: IO[bytes], output: _Output, wall_seconds: float) -> Ending:
-    """Read until the pipe closes and the process has ended; kill the group at the cap or when the time is up."""
+@asynccontextmanager
+async def _reading(pipe: IO[bytes], output: _Output) -> AsyncGenerator[asyncio.Task[bool]]:
+    """A task that reads the pipe to its end (True) or to the cap (False); stopped with the context."""
     loop = asyncio.get_running_loop()
     stream = asyncio.StreamReader(limit=CHUNK)
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
-    reader = asyncio.ensure_future(_read(stream, output))
+    reader = asyncio.create_task(_read(stream, output))
+    try:
+        yield reader
+    finally:
+        reader.cancel()
+        transport.close()
+
+
+async def _follow(process: asyncio.subprocess.Process, reader: asyncio.Task[bool], wall_seconds: float) -> Ending:
+    """Wait until the process has ended, the cap is reached or the time is up."""
     waiter = asyncio.ensure_future(process.wait())
     try:
         async with asyncio.timeout(wall_seconds):
@@ -155,15 +166,22 @@ async def _follow(process: asyncio.subprocess.Process, pipe: IO[bytes], output: 
             if reader.done() and not reader.result():
                 return Ending.OUTPUT_LIMIT
             await waiter
-        kill_group(process.pid)
-        done, _ = await asyncio.wait([reader], timeout=GRACE_SECONDS)
-        return Ending.OUTPUT_LIMIT if done and not reader.result() else Ending.EXITED
     except TimeoutError:
         return Ending.TIMED_OUT
     finally:
-        reader.cancel()
         waiter.cancel()
-        transport.close()
+    return Ending.EXITED
+
+
+async def _finish(
+    process: asyncio.subprocess.Process, reader: asyncio.Task[bool], on_exit: Callable[[], None] | None
+) -> Ending:
+    """Read what the ended process had still written, once nobody else can hold its output open."""
+    kill_group(process.pid)
+    if on_exit is not None:
+        on_exit()
+    done, _ = await asyncio.wait([reader], timeout=GRACE_SECONDS)
+    return Ending.OUTPUT_LIMIT if done and not reader.result() else Ending.EXITED
 
 
 async def _read(stream: asyncio.StreamReader, output: _Output) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -43,6 +44,15 @@ def unprivileged() -> tuple[str, ...]:
     if os.geteuid() != 0 or not _is_mapped(NOBODY):
         return ()
     return (tool("setpriv"), "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", "--")
+
+
+@cache
+def bubblewrap_is_at_least(major: int, minor: int) -> bool:
+    """Whether the bubblewrap here is of this version or a later one."""
+    command = (tool("bwrap"), "--version")
+    said = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    numbers = said.stdout.rpartition(" ")[2].strip().split(".")
+    return [int(number) for number in numbers[:2] if number.isdecimal()] >= [major, minor]
 
 
 @cache

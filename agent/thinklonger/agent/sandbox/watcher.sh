@@ -13,9 +13,14 @@ while read -r line; do
     esac
 done
 for id in $living; do kill -KILL -- "-$id" 2>/dev/null; done
-if [ -n "$living" ]; then
-    for process in /proc/[0-9]*; do
-        grep -qsF -- "THINKLONGER_OUT=$1/" "$process/environ" && kill -KILL "${process#/proc/}" 2>/dev/null
+rounds=0
+while [ "$rounds" -lt 50 ]; do
+    found=$(grep -lsF -- "THINKLONGER_OUT=$1/" /proc/[0-9]*/environ)
+    [ -n "$found" ] || break
+    for each in $found; do
+        each=${each#/proc/}
+        kill -KILL "${each%/environ}" 2>/dev/null
     done
-fi
+    rounds=$((rounds + 1))
+done
 rm -rf -- "${1:?}" 2>/dev/null || { chmod -R u+rwx -- "$1"; rm -rf -- "${1:?}"; } 2>/dev/null
