@@ -148,6 +148,7 @@ HOSTILE = [
     ".git./config",
     ".g\u200cit/config",
     "git~1/config",
+    "lone\ud800surrogate.py",
     ".git::$INDEX_ALLOCATION/config",
 ]
 

@@ -43,6 +43,7 @@ def test_nothing_is_nothing() -> None:
         (f"{HEADER}@@ -2,2 +2,2 @@\n one\n-two\n+2\n", "edits.diff-mismatch"),
         (f"{HEADER}@@ -1,2 +1,2 @@\n one\n-two\n", "edits.diff-malformed"),
         (f"{HEADER}@@ -1,1 +1,2 @@\n one\n-two\n+2\n", "edits.diff-malformed"),
+        (f"{HEADER}@@ -1 +1 @@\n-one\n+\ud800\n", "edits.diff-malformed"),
         (f"{HEADER}@@ -1 +1 @@\n-one\n+1\nwords\n", "edits.diff-malformed"),
         (f"{HEADER}@@ -3 +3 @@\n-three\n+3\n@@ -1 +1 @@\n-one\n+1\n", "edits.diff-mismatch"),
         (f"{HEADER}@@ -3 +3 @@\n-three\n\\ No newline at end of file\n+3\n", "edits.diff-mismatch"),

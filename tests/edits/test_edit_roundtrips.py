@@ -1,7 +1,7 @@
 """Blocks, edits, changes and git diffs say the same, whatever is in the files."""
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -25,6 +25,7 @@ from thinklonger.agent.edits import (
     render_diff,
     write_changes,
 )
+from thinklonger.agent.errors import EditError
 from thinklonger.agent.types import Changes, FileChange, FileState
 
 LINES = st.sampled_from(
@@ -197,6 +198,33 @@ def test_we_read_what_git_prints(
     layer = layer_of(parse_diff(printed, MemoryTree(files)))
     result = {path: state for path, state in {**files, **layer}.items() if state is not None}
     assert result == contents(root)
+
+
+BROKEN = st.lists(
+    st.one_of(LINES, st.text(max_size=10), st.sampled_from([*"<=>@+-", "<" * 7 + " MODE", ">" * 7 + " REPLACE"])),
+    max_size=12,
+).map("\n".join)
+
+
+@given(BROKEN)
+def test_whatever_a_model_writes_is_edits_or_an_error(answer: str) -> None:
+    """No text makes the readers fail in any other way than with an EditError that can be said."""
+    said = [refusal(parse_blocks, answer), refusal(read_as_diff, answer)]
+    assert "".join(said).isprintable()
+
+
+def read_as_diff(text: str) -> Changes:
+    """The changes of a diff's remainder."""
+    return parse_diff(f"diff --git a/a.py b/a.py\n{text}", MemoryTree())
+
+
+def refusal(read: Callable[[str], object], text: str) -> str:
+    """What the reader says against the text; empty where it takes it."""
+    try:
+        read(text)
+    except EditError as error:
+        return str(error)
+    return ""
 
 
 def lay_out(files: Mapping[PurePosixPath, FileState], root: Path) -> None:

@@ -19,7 +19,7 @@ def edited(content: str | bytes, search: str, replace: str) -> bytes:
     return change.after.content
 
 
-def refused(content: str, search: str, replace: str = "new\n") -> EditError:
+def refused(content: str | bytes, search: str, replace: str = "new\n") -> EditError:
     """The error that one Replace raises."""
     with pytest.raises(EditError) as caught:
         edited(content, search, replace)
@@ -161,3 +161,10 @@ def test_the_byte_order_mark_stays() -> None:
 def test_undecodable_bytes_stay() -> None:
     """Bytes that aren't UTF-8 elsewhere in the file survive an edit."""
     assert edited(b"\xff\xfe\na\n", "a\n", "x\n") == b"\xff\xfe\nx\n"
+
+
+def test_messages_can_be_printed_whatever_the_file_holds() -> None:
+    """Undecodable bytes, a terminal's escapes and endless lines don't reach a message."""
+    error = refused(b"start\nx\xff\x1b[2J" + b"y" * 1000 + b"\n", "start\nz\n")
+    assert str(error).isprintable()
+    assert len(str(error)) < 500

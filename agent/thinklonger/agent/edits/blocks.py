@@ -22,6 +22,7 @@ from pathlib import PurePosixPath
 from thinklonger.agent.edits.edit import Create, Delete, Edit, Rename, Replace, SetMode
 from thinklonger.agent.edits.lines import lines_of
 from thinklonger.agent.edits.paths import legibly_quoted, shown, unquoted
+from thinklonger.agent.edits.text import legible
 from thinklonger.agent.errors import EditError
 
 NO_NEWLINE = "\\ No newline at end of file"
@@ -83,7 +84,7 @@ def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
 
 def _check_stray(line: str, number: int) -> None:
     if _LIKE_CLOSE.fullmatch(line):
-        raise EditError("edits.block-unopened", line=number, text=line.strip())
+        raise EditError("edits.block-unopened", line=number, text=legible(line.strip()))
 
 
 def _heading(lines: Sequence[str], number: int) -> PurePosixPath | None:
@@ -143,7 +144,11 @@ def _body(lines: Sequence[str], opening: int, *, signs: int, word: str) -> tuple
     like = next((n for n in range(opening + 1, len(lines)) if _LIKE_CLOSE.fullmatch(lines[n])), None)
     if like is not None:
         raise EditError(
-            "edits.block-marker-length", line=like + 1, text=lines[like].strip(), opened=opening + 1, signs=signs
+            "edits.block-marker-length",
+            line=like + 1,
+            text=legible(lines[like].strip()),
+            opened=opening + 1,
+            signs=signs,
         )
     raise EditError("edits.block-unclosed", line=opening + 1)
 

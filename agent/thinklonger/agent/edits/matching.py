@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from thinklonger.agent.edits.edit import Replace
 from thinklonger.agent.edits.lines import ending_of, lines_of, occurrences
 from thinklonger.agent.edits.paths import shown
-from thinklonger.agent.edits.text import BOM
+from thinklonger.agent.edits.text import BOM, legible
 from thinklonger.agent.errors import EditError
 
 SHOWN_PLACES = 8
@@ -148,7 +148,7 @@ def _reindented(line: str, match: Match, edit: Replace) -> str:
     old, have = match.indents[0]
     if old.startswith(indent) and have.endswith(old[len(indent) :]):
         return have[: len(have) - len(old) + len(indent)] + line[len(indent) :]
-    raise EditError("edits.indentation", path=shown(edit.path), line=match.start + 1, text=line.strip())
+    raise EditError("edits.indentation", path=shown(edit.path), line=match.start + 1, text=legible(line.strip()))
 
 
 def _translated(extra: str, match: Match) -> str:
@@ -187,10 +187,12 @@ def _no_match(lines: Sequence[str], search: Sequence[str], path: PurePosixPath) 
         if same > best:
             best, start = same, offset
     if not best:
-        return EditError("edits.no-match", path=shown(path), text=next((line for line in wanted if line), ""))
+        return EditError("edits.no-match", path=shown(path), text=legible(next((line for line in wanted if line), "")))
     for index, line in enumerate(wanted):
         number = start + index
         found = have[number] if 0 <= number < len(have) else ""
         if found != line:
-            return EditError("edits.no-match-near", path=shown(path), line=number + 1, expected=line, found=found)
+            return EditError(
+                "edits.no-match-near", path=shown(path), line=number + 1, expected=legible(line), found=legible(found)
+            )
     return EditError("edits.no-match-indent", path=shown(path), line=start + 1)

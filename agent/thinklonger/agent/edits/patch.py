@@ -102,7 +102,10 @@ def _patched(patch: _FilePatch, content: bytes) -> bytes:
     result += lines[position:]
     if any(not line.endswith("\n") for line in result[:-1]):
         raise EditError("edits.diff-mismatch", path=shown(patch.old), line=patch.line)
-    return "".join(result).encode("utf-8", "surrogateescape")
+    try:
+        return "".join(result).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise EditError("edits.diff-malformed", line=patch.line) from None
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────

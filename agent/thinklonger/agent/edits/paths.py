@@ -40,7 +40,7 @@ def confine(path: PurePosixPath, root: Path) -> PurePosixPath:
 def check_inside(path: PurePosixPath) -> None:
     """Refuse, by its text alone, a path that doesn't name something inside a repository; raises EditError."""
     text = str(path)
-    if "\0" in text or not path.parts:
+    if "\0" in text or not path.parts or re.search("[\ud800-\udc7f\udd00-\udfff]", text):
         raise EditError("edits.path-invalid", path=shown(path))
     if path.is_absolute() or ".." in path.parts or "\\" in text or re.match(r"[A-Za-z]:", text):
         raise EditError("edits.path-outside", path=shown(path))
@@ -67,7 +67,7 @@ def legibly_quoted(path: PurePosixPath | str) -> str:
 
 def quoted(path: PurePosixPath | str) -> str:
     """The path in double quotes with C escapes, bytes beyond ASCII as octal numbers, as git writes it."""
-    data = str(path).encode("utf-8", "surrogateescape")
+    data = _bytes(str(path))
     return (
         '"' + "".join(_ESCAPES.get(byte) or (chr(byte) if byte in _PLAIN else f"\\{byte:03o}") for byte in data) + '"'
     )
@@ -75,7 +75,15 @@ def quoted(path: PurePosixPath | str) -> str:
 
 def needs_quotes(path: PurePosixPath | str) -> bool:
     """Whether git (with its default `core.quotePath`) quotes this path."""
-    return any(byte not in _PLAIN or byte in _ESCAPES for byte in str(path).encode("utf-8", "surrogateescape"))
+    return any(byte not in _PLAIN or byte in _ESCAPES for byte in _bytes(str(path)))
+
+
+def _bytes(text: str) -> bytes:
+    """The bytes of a path's name; those of a character that no name can have are only good to be shown."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def unquoted(text: str) -> str:

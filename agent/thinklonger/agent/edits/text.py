@@ -9,6 +9,9 @@ from thinklonger.agent.edits.paths import shown
 from thinklonger.agent.errors import EditError
 
 BOM = "\ufeff"
+SHOWN = 160
+"""Characters of a line that a message shows."""
+
 _CODING = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.ASCII)
 _BLANK = re.compile(r"^[ \t\f]*(?:#.*)?\r?$")
 
@@ -46,6 +49,12 @@ def encode(text: str, path: PurePosixPath) -> bytes:
         raise EditError(
             "edits.not-encodable", path=shown(path), encoding=codec or "utf-8", character=f"U+{ord(character):04X}"
         ) from error
+
+
+def legible(text: str) -> str:
+    """A line for a message: what can't be printed (a terminal's escapes, too) replaced, cut where it is long."""
+    plain = "".join(sign if sign.isprintable() else "\ufffd" for sign in text.replace("\t", " "))
+    return plain if len(plain) <= SHOWN else f"{plain[:SHOWN]}…"
 
 
 def _codec(text: str, path: PurePosixPath) -> str | None:
