@@ -312,6 +312,24 @@ async def test_closing_stops_everything(bench: Bench) -> None:
     assert len(taken) == count
 
 
+async def test_candidates_upon_a_base_of_their_own(bench: Bench) -> None:
+    """A reproduction that the tree does not have lies below every candidate, and screening stays as fast."""
+    base = {
+        PurePosixPath("tests/test_new.py"): FileState(
+            b"from pkg import total\n\n\ndef test_new():\n    assert total([2]) == 2\n"
+        )
+    }
+    test = "tests/test_new.py::test_new"
+    files = {path: text for path, text in FILES.items() if not path.startswith("tests")}
+    async with bench({**files, "test_other.py": "def test_other():\n    pass\n"}) as harness:
+        before = (await harness.run([test], layer=base)).run
+        candidates = [Screened("good", {**base, LOW: FileState(GOOD.encode())}), candidate("same", FILES["pkg/low.py"])]
+        found = {result.id: result async for result in harness.screen([test], candidates, base=base)}
+    assert before.results[0].outcome is Outcome.FAILED
+    assert {name: result.passed for name, result in found.items()} == {"good": True, "same": False}
+    assert found["same"].seconds < before.seconds
+
+
 async def test_no_candidates(bench: Bench) -> None:
     """Nothing to screen gives nothing."""
     async with bench(FILES) as harness:

@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import TypeAlias
 
 from thinklonger.agent.errors import ExecutionError
 from thinklonger.agent.execution import proof
@@ -19,6 +21,7 @@ from thinklonger.agent.types import (
     CommandResult,
     Ending,
     EnvironmentRecord,
+    FileState,
     Interpreter,
     Layer,
     Limits,
@@ -150,6 +153,15 @@ def record_of(interpreter: Interpreter, runner: Record, collected: int) -> Envir
     return EnvironmentRecord(*fields, digest=digest)
 
 
+Foundation: TypeAlias = frozenset[tuple[PurePosixPath, FileState | None]]
+"""A layer's files, as a key."""
+
+
+def foundation(layer: Layer | None) -> Foundation:
+    """The key of a layer; no layer and an empty one are the same."""
+    return frozenset((layer or {}).items())
+
+
 @dataclass(slots=True)
 class Harness:
     """A repository's tests, ready to run.
@@ -169,7 +181,7 @@ class Harness:
     argv: tuple[str, ...] = ()
     drop_addopts: bool = False
     all_tests: tuple[str, ...] | None = None
-    known: dict[str, TestResult] = field(default_factory=dict[str, TestResult])
+    seen: dict[Foundation, dict[str, TestResult]] = field(default_factory=dict[Foundation, dict[str, TestResult]])
 
     async def collect(self) -> tuple[str, ...]:
         """The ids of all of the repository's tests; collected once. Empty where that fails."""
@@ -199,47 +211,54 @@ class Harness:
         wanted = tuple(tests) if tests is not None else self.selected or await self.collect()
         if not wanted:
             return Execution(TestRun((), Ending.EXITED, None, 0.0, (), complete=True), {})
+        request = replace(
+            self._request("run", wanted, seconds=seconds),
+            coverage=coverage,
+            seconds_per_test=seconds_per_test,
+            fail_fast=fail_fast,
+        )
+        execution = await self._execute(request, wanted, layer)
+        results = {value.id: value for value in execution.run.results}
+        self.seen.setdefault(foundation(layer), {}).update(results)
+        return execution
+
+    async def _execute(self, request: Request, wanted: tuple[str, ...], layer: Layer | None) -> Execution:
+        """Run what is asked for in a fresh layer."""
         async with self.session.layer(layer) as opened:
             if self.runner is Runner.COMMAND:
-                limits = bounded(self.place.limits, min(seconds, seconds_per_test))
+                limits = bounded(self.place.limits, min(request.seconds, request.seconds_per_test))
                 result = await opened.run(Command(self.argv, env=environment(self.place), limits=limits))
-                execution = Execution(judge(result, self.argv, opened.root), {})
-            else:
-                request = replace(
-                    self._request("run", wanted, seconds=seconds),
-                    coverage=coverage,
-                    seconds_per_test=seconds_per_test,
-                    fail_fast=fail_fast,
-                )
-                nonce = make_nonce()
-                result = await opened.run(command_for(request, self.place, nonce=nonce))
-                report = report_in(result, nonce)
-                run = run_of(Finished(result, report, self._shown(wanted), wanted, opened.root))
-                execution = Execution(run, report.coverage)
-        if not layer:
-            self.known |= {value.id: value for value in execution.run.results}
-        return execution
+                return Execution(judge(result, self.argv, opened.root), {})
+            nonce = make_nonce()
+            result = await opened.run(command_for(request, self.place, nonce=nonce))
+            report = report_in(result, nonce)
+            run = run_of(Finished(result, report, self._shown(wanted), wanted, opened.root))
+            return Execution(run, report.coverage)
 
     def screen(
         self,
         tests: Sequence[str],
         candidates: AsyncIterable[Screened] | Iterable[Screened],
         *,
+        base: Layer | None = None,
         workers: int = 1,
         seconds_per_candidate: float = 5.0,
     ) -> AsyncGenerator[ScreenResult]:
         """Run the tests against many candidates, as fast as can be, each until its first red test.
 
+        `base` is a layer that lies below every candidate's own (a reproduction that the tree does not have, say).
         Results come as they are known, not in order; `candidates` is read ahead by a batch for each worker. Closing
         the generator stops everything. Raises SandboxError only.
         """
+        seen = self.seen.get(foundation(base), {})
         request = replace(self._request("serve", tuple(tests)), seconds_per_test=seconds_per_candidate, fail_fast=True)
         plan = Plan(
             session=self.session,
             place=self.place,
             request=request,
             tests=tuple(tests),
-            known={test: self.known[test] for test in tests if test in self.known},
+            base=base or {},
+            known={test: seen[test] for test in tests if test in seen},
             seconds=seconds_per_candidate,
             whole=self._screen_whole,
         )
@@ -247,8 +266,9 @@ class Harness:
 
     async def _screen_whole(self, tests: Sequence[str], layer: Layer, seconds: float) -> TestRun:
         """One candidate the slow way: an ordinary run."""
-        execution = await self.run(tests, layer=layer, seconds_per_test=seconds, seconds=seconds, fail_fast=True)
-        return execution.run
+        wanted = tuple(tests)
+        asked = replace(self._request("run", wanted, seconds=seconds), seconds_per_test=seconds, fail_fast=True)
+        return (await self._execute(asked, wanted, layer)).run
 
     def _request(self, mode: str, tests: tuple[str, ...] | None, *, seconds: float = 60.0) -> Request:
         return Request(

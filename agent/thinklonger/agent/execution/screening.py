@@ -36,12 +36,16 @@ Whole = Callable[[Sequence[str], Layer, float], Awaitable[TestRun]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What every worker needs: where and what to run, what the base is known to give, and the slow way."""
+    """What every worker needs: where and what to run, what the base is known to give, and the slow way.
+
+    `base` is laid over the tree below every candidate.
+    """
 
     session: SandboxSession
     place: Place
     request: Request
     tests: tuple[str, ...]
+    base: Layer
     known: Mapping[str, TestResult]
     seconds: float
     whole: Whole
@@ -251,21 +255,24 @@ async def run_batch(plan: Plan, batch: Sequence[Screened], hear: Callable[[Recor
     nonce = make_nonce()
     reader = Reader(nonce)
     seconds = 150.0 + len(batch) * (plan.seconds + 1.0)
-    asked = replace(plan.request, candidates=tuple(encode(candidate) for candidate in batch), seconds=seconds)
+    asked = replace(
+        plan.request, candidates=tuple(encode(candidate, plan.base) for candidate in batch), seconds=seconds
+    )
 
     def on_output(data: bytes) -> None:
         for record in reader.read(data):
             hear(record)
 
-    async with plan.session.layer() as layer:
+    async with plan.session.layer(plan.base) as layer:
         return await layer.run(command_for(asked, plan.place, nonce=nonce), on_output=on_output)
 
 
-def encode(candidate: Screened) -> dict[str, Any]:
-    """A candidate as the server reads it."""
+def encode(candidate: Screened, base: Layer) -> dict[str, Any]:
+    """A candidate as the server reads it: what differs from the base."""
     files = {
         str(path): None if state is None else base64.b64encode(state.content).decode("ascii")
         for path, state in candidate.layer.items()
+        if path not in base or base[path] != state
     }
     return {"id": candidate.id, "files": files}
 
@@ -310,7 +317,7 @@ def shows_green(test: str, report: Report) -> bool:
 
 async def slowly(plan: Plan, candidate: Screened) -> ScreenResult:
     """One candidate by an ordinary run in a layer of its own."""
-    run = await plan.whole(plan.tests, candidate.layer, plan.seconds)
+    run = await plan.whole(plan.tests, {**plan.base, **candidate.layer}, plan.seconds)
     red = tuple(value.id for value in run.results if value.outcome.red)
     first = next((value for value in run.results if value.outcome.red), None)
     passed = run.complete and not red and bool(run.results)
