@@ -1,9 +1,13 @@
 """A repository at a commit plus working-tree changes: files, symbols, imports, references, terms, cached by content."""
 
-from thinklonger.agent.repository.listing import Problem
-from thinklonger.agent.repository.opening import open_repository
+from typing import TYPE_CHECKING
+
 from thinklonger.agent.repository.terms import split_terms
-from thinklonger.agent.repository.view import FieldStatistics, IndexStatistics, Lengths, Posting, Repository
+
+if TYPE_CHECKING:
+    from thinklonger.agent.repository.listing import Problem
+    from thinklonger.agent.repository.opening import open_repository
+    from thinklonger.agent.repository.view import FieldStatistics, IndexStatistics, Lengths, Posting, Repository
 
 __all__ = [
     "FieldStatistics",
@@ -15,3 +19,13 @@ __all__ = [
     "open_repository",
     "split_terms",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load the rest when it is asked for: the indexing processes live in this package and start faster without it."""
+    if name not in __all__:
+        raise AttributeError(name)
+    from thinklonger.agent.repository import listing, opening, view  # noqa: PLC0415 - this is the point
+
+    home = {"open_repository": opening, "Problem": listing}.get(name, view)
+    return getattr(home, name)

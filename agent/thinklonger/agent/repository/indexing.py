@@ -31,6 +31,7 @@ class Outcome(NamedTuple):
 
 def index(root: str, jobs: Sequence[Job], store: Store, *, on_start: Callable[[Job], None]) -> Iterator[list[Outcome]]:
     """Index all jobs, a batch at a time; `on_start` hears of each file before it is looked at, and may raise."""
+    known = store.documents()
     inversion = Inversion()
     found: list[Outcome] = []
     own: dict[bytes, int] = {}
@@ -47,7 +48,7 @@ def index(root: str, jobs: Sequence[Job], store: Store, *, on_start: Callable[[J
             continue
         suffix = os.path.splitext(job.path)[1]  # noqa: PTH122 - strings, and hot
         key = content_key(content, suffix)
-        if document := store.known(key):
+        if document := known.get(key):
             found.append(Outcome(job.number, document, parsed=False))
             continue
         if key not in own:
@@ -74,5 +75,5 @@ def _written(
     """Write a batch, and say which document each of its jobs has."""
     if not waiting:
         return []
-    numbers = store.write(inversion.documents, inversion.postings())
+    numbers = store.write(*inversion.finish())
     return [Outcome(number, numbers[own[key]], parsed=own[key] == number) for number, key in waiting]

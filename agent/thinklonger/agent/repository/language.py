@@ -68,6 +68,11 @@ class Language(Protocol):
         """The suffixes of its source files, dot included."""
         ...
 
+    @property
+    def common_words(self) -> frozenset[bytes]:
+        """Keywords and the like that stand in almost every file: not worth indexing as words of a body."""
+        ...
+
     def decode(self, content: bytes) -> Decoded:
         """The text of a file, in the encoding that the language says it has."""
         ...

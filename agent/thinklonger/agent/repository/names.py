@@ -7,7 +7,7 @@ from typing import Protocol
 from thinklonger.agent.repository.language import ImportResolver, Target
 from thinklonger.agent.repository.languages import BY_SUFFIX, LANGUAGES
 from thinklonger.agent.repository.record import Definition, FileRecord
-from thinklonger.agent.types import Symbol
+from thinklonger.agent.types import Symbol, SymbolKind
 
 _MOST_HOPS = 4
 """How far a name is followed through packages that only pass it on."""
@@ -181,7 +181,7 @@ class Names:
 
 def symbol(path: PurePosixPath, definition: Definition) -> Symbol:
     """A definition as a symbol of a file."""
-    return Symbol(path, definition.name, definition.kind, definition.start_line, definition.end_line)
+    return Symbol(path, definition.name, SymbolKind(definition.kind), definition.start_line, definition.end_line)
 
 
 def _defined(record: FileRecord, name: str) -> bool:

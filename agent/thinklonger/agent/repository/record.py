@@ -1,20 +1,19 @@
-"""What the index knows of one file's content, whatever its path: symbols, imports, docstrings, oddities."""
+"""What the index knows of one file's content, whatever its path: definitions and imports."""
 
 import json
-from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, TypeAlias, cast
 
-from thinklonger.agent.types import SymbolKind
+Kind: TypeAlias = Literal["class", "function", "method"]
+"""The values of `types.SymbolKind` that a definition can have (the indexing processes start faster without it)."""
 
-_KINDS = {"c": SymbolKind.CLASS, "f": SymbolKind.FUNCTION, "m": SymbolKind.METHOD}
-_LETTERS = {kind: letter for letter, kind in _KINDS.items()}
+_KINDS: dict[str, Kind] = {"c": "class", "f": "function", "m": "method"}
 
 
 class Definition(NamedTuple):
     """A symbol without its path: qualified name, kind, 1-based lines with decorators."""
 
     name: str
-    kind: SymbolKind
+    kind: Kind
     start_line: int
     end_line: int
 
@@ -30,8 +29,7 @@ class Import(NamedTuple):
     names: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FileRecord:
+class FileRecord(NamedTuple):
     """A file's structure, as far as its content alone tells."""
 
     definitions: tuple[Definition, ...]
@@ -43,7 +41,7 @@ EMPTY = FileRecord((), ())
 
 def encode(record: FileRecord) -> str:
     """The record as JSON for the store."""
-    definitions = [(item.name, _LETTERS[item.kind], item.start_line, item.end_line) for item in record.definitions]
+    definitions = [(name, kind[0], start, end) for name, kind, start, end in record.definitions]
     return json.dumps([definitions, record.imports], separators=(",", ":"))
 
 
@@ -55,7 +53,7 @@ def decode(text: str) -> FileRecord:
         )
         return FileRecord(
             tuple([Definition(name, _KINDS[kind], int(start), int(end)) for name, kind, start, end in definitions]),
-            tuple([Import(int(level), module, tuple((a, b) for a, b in names)) for level, module, names in imports]),
+            tuple([Import(int(level), module, tuple([(a, b) for a, b in names])) for level, module, names in imports]),
         )
     except (TypeError, KeyError) as cause:
         raise ValueError(text[:80]) from cause

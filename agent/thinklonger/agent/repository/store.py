@@ -1,7 +1,7 @@
 """The cache on disk: one SQLite file for each repository, shared by its worktrees and by processes at once.
 
 A document is one content, whatever paths it stands at; a tree is one working tree's paths with their stamps and
-documents. Terms are kept in blocks of neighbours, one set of blocks (a segment) for each batch that was indexed;
+documents. Terms are kept in blocks by their hash, one set of blocks (a segment) for each batch that was indexed;
 postings of documents that are gone stay until the segments are merged. Nothing in it is trusted beyond its meaning:
 no pickled objects, and whatever can't be read is built anew.
 """
@@ -11,14 +11,14 @@ import sqlite3
 import struct
 import time
 from array import array
-from bisect import bisect_left
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 from thinklonger.agent.repository.disk import Stamp
-from thinklonger.agent.repository.inversion import Document
+from thinklonger.agent.repository.inversion import MOST_NUMBERS, Document
 
 SCHEMA = 1
 _APPLICATION = 0x544C4958
@@ -38,10 +38,10 @@ create table documents(
     body integer not null, error_line integer not null, sound integer not null, definitions integer not null
 );
 create table records(id integer primary key, record text not null);
-create table segments(id integer primary key autoincrement, documents integer not null);
+create table segments(id integer primary key autoincrement, documents integer not null, blocks integer not null);
 create table blocks(
-    segment integer not null, first text not null, terms text not null, sizes blob not null, data blob not null,
-    primary key(segment, first)
+    segment integer not null, block integer not null, terms text not null, sizes blob not null, data blob not null,
+    primary key(segment, block)
 ) without rowid;
 create table numbers(next integer not null);
 create table notes(tree integer not null, name text not null, value text not null, primary key(tree, name));
@@ -75,7 +75,7 @@ class Store:
         """Take an open connection with the right tables; `path` is None for one in memory."""
         self.path = path
         self._db = connection
-        self._segments: list[int] | None = None
+        self._segments: list[tuple[int, int]] | None = None
 
     def close(self) -> None:
         """Let go of it; safe to call twice."""
@@ -134,13 +134,14 @@ class Store:
         """The first of `count` document numbers that nobody else will use."""
         with self.transaction() as db:
             first = db.execute("select next from numbers").fetchone()[0]
+            if first + count > MOST_NUMBERS:
+                raise DamagedError("full")
             db.execute("update numbers set next = next + ?", (count,))
         return first
 
-    def known(self, key: bytes) -> int:
-        """The number of the document with this content, or 0."""
-        found = self._db.execute("select id from documents where key = ?", (key,)).fetchone()
-        return found[0] if found else 0
+    def documents(self) -> dict[bytes, int]:
+        """All contents that are known, each with its document's number."""
+        return dict(self._db.execute("select key, id from documents"))
 
     def facts(self, documents: Collection[int]) -> dict[int, Facts]:
         """What is known of these documents; those that are not there are left out."""
@@ -160,20 +161,22 @@ class Store:
         """All records."""
         return self._db.execute("select id, record from records")
 
-    def write(self, documents: Sequence[Document], postings: Sequence[tuple[str, bytes]]) -> dict[int, int]:
+    def write(self, documents: Sequence[Document], postings: Mapping[str, bytes]) -> dict[int, int]:
         """Add a batch; gives the number that each document has now: another process may have been first."""
         with self.transaction() as db:
-            db.executemany(
+            added = db.executemany(
                 "insert or ignore into documents values(?, ?, ?, ?, ?, ?, ?, ?)",
                 [document[:8] for document in documents],
             )
-            numbers = {document.number: self.known(document.key) for document in documents}
+            numbers = {document.number: document.number for document in documents}
+            if added.rowcount < len(documents):
+                query = "select id from documents where key = ?"
+                numbers = {item.number: db.execute(query, (item.key,)).fetchone()[0] for item in documents}
             db.executemany(
                 "insert into records values(?, ?)",
                 [(item.number, item.record) for item in documents if numbers[item.number] == item.number],
             )
-            segment = db.execute("insert into segments(documents) values(?)", (len(documents),)).lastrowid
-            db.executemany("insert into blocks values(?, ?, ?, ?, ?)", _blocks(segment or 0, postings))
+            _add_segment(db, len(documents), postings)
         self._segments = None
         return numbers
 
@@ -182,13 +185,13 @@ class Store:
     def postings(self, term: str) -> bytes:
         """A term's postings (`Inversion`) from all segments, documents that are gone included."""
         if self._segments is None:
-            self._segments = [row[0] for row in self._db.execute("select id from segments")]
-        query = "select terms, sizes, data from blocks where segment = ? and first <= ? order by first desc limit 1"
+            self._segments = self._db.execute("select id, blocks from segments").fetchall()
+        query = "select terms, sizes, data from blocks where segment = ? and block = ?"
         pieces: list[bytes] = []
-        for segment in self._segments:
-            row = self._db.execute(query, (segment, term)).fetchone()
-            if row is not None and (piece := _in_block(term, *row)):
-                pieces.append(piece)
+        for segment, blocks in self._segments:
+            row = self._db.execute(query, (segment, _block_of(term, blocks))).fetchone()
+            if row is not None:
+                pieces += [piece for name, piece in _pairs(*row) if name == term]
         return b"".join(pieces)
 
     # ── notes ──
@@ -222,20 +225,20 @@ class Store:
             db.execute("delete from documents where id not in (select document from files)")
             db.execute("delete from records where id not in (select id from documents)")
             alive = {row[0] for row in db.execute("select id from documents")}
-            merged: dict[str, array[int]] = {}
+            merged: dict[str, list[bytes]] = {}
             for segment, _ in chosen:
                 rows = db.execute("select terms, sizes, data from blocks where segment = ?", (segment,))
                 for term, piece in (pair for row in rows for pair in _pairs(*row)):
-                    values = array("Q", piece)
-                    merged.setdefault(term, array("Q")).extend(
-                        array("Q", [value for value in values if value & 0xFFFFFFFF in alive])
-                    )
+                    kept = [
+                        piece[at : at + 8]
+                        for at in range(0, len(piece), 8)
+                        if int.from_bytes(piece[at + 5 : at + 8], "little") in alive
+                    ]
+                    merged.setdefault(term, []).extend(kept)
                 db.execute("delete from blocks where segment = ?", (segment,))
                 db.execute("delete from segments where id = ?", (segment,))
             count = len(alive) if wasteful else sum(count for _, count in chosen)
-            target = db.execute("insert into segments(documents) values(?)", (count,)).lastrowid
-            postings = [(term, merged[term].tobytes()) for term in sorted(merged) if merged[term]]
-            db.executemany("insert into blocks values(?, ?, ?, ?, ?)", _blocks(target or 0, postings))
+            _add_segment(db, count, {term: b"".join(pieces) for term, pieces in merged.items() if pieces})
         self._segments = None
         self._db.execute("pragma incremental_vacuum").fetchall()
 
@@ -327,13 +330,28 @@ def _check_length(path: Path) -> None:
 # ── blocks ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _blocks(segment: int, postings: Sequence[tuple[str, bytes]]) -> Iterator[tuple[int, str, str, bytes, bytes]]:
-    """Sorted postings as rows of the table `blocks`."""
-    for start in range(0, len(postings), _TERMS_IN_BLOCK):
-        part = postings[start : start + _TERMS_IN_BLOCK]
-        terms = [term for term, _ in part]
-        data = [piece for _, piece in part]
-        yield segment, terms[0], "\n".join(terms), array("I", map(len, data)).tobytes(), b"".join(data)
+def _add_segment(db: sqlite3.Connection, documents: int, postings: Mapping[str, bytes]) -> None:
+    """Write a batch's postings."""
+    count = len(postings) // _TERMS_IN_BLOCK + 1
+    segment = db.execute("insert into segments(documents, blocks) values(?, ?)", (documents, count)).lastrowid
+    blocks: list[tuple[list[str], list[bytes]]] = [([], []) for _ in range(count)]
+    for term, data in postings.items():
+        terms, pieces = blocks[_block_of(term, count)]
+        terms.append(term)
+        pieces.append(data)
+    db.executemany(
+        "insert into blocks values(?, ?, ?, ?, ?)",
+        [
+            (segment, number, "\n".join(terms), array("I", map(len, pieces)).tobytes(), b"".join(pieces))
+            for number, (terms, pieces) in enumerate(blocks)
+            if terms
+        ],
+    )
+
+
+def _block_of(term: str, blocks: int) -> int:
+    """Where a term is kept."""
+    return crc32(term.encode()) % blocks
 
 
 def _pairs(terms: str, sizes: bytes, data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -342,14 +360,3 @@ def _pairs(terms: str, sizes: bytes, data: bytes) -> Iterator[tuple[str, bytes]]
     for term, size in zip(terms.split("\n"), array("I", sizes), strict=True):
         yield term, data[at : at + size]
         at += size
-
-
-def _in_block(term: str, terms: str, sizes: bytes, data: bytes) -> bytes:
-    """One term's postings in a block that may have it."""
-    names = terms.split("\n")
-    at = bisect_left(names, term)
-    if at == len(names) or names[at] != term:
-        return b""
-    lengths = array("I", sizes)
-    start = sum(lengths[:at])
-    return data[start : start + lengths[at]]

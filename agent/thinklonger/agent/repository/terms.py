@@ -14,6 +14,7 @@ BYTE_TABLE = bytes(code if code in _ASCII_WORD or code >= 128 else 32 for code i
 TEXT_TABLE = {code: " " for code in range(128) if code not in _ASCII_WORD}
 
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_IS_SNAKE = re.compile(r"[a-z_]+").fullmatch
 _CJK = "぀-ヿ㐀-䶿一-鿿豈-﫿가-힯"
 _FOREIGN = re.compile(rf"[{_CJK}]+|[^\W{_CJK}]+")
 _IS_CJK = re.compile(rf"[{_CJK}]")
@@ -28,7 +29,7 @@ def split_terms(text: str) -> list[str]:
     Korean runs give their overlapping pairs of characters. Outer underscores don't count; single Latin letters,
     single digits and very long words give nothing.
     """
-    return [term for word in text.translate(TEXT_TABLE).split() for term in _remembered(word)]
+    return [term for word in text.translate(TEXT_TABLE).split() for term in remembered_terms(word)]
 
 
 def terms_of_word(word: str) -> tuple[str, ...]:
@@ -53,16 +54,23 @@ def _ascii_terms(word: str) -> tuple[str, ...]:
     """The terms of an ASCII word: its parts, then the whole of it."""
     if len(word) > LONGEST_WORD:
         return ()
-    if word.islower() and word.isalpha():
-        return (word,) if 1 < len(word) <= LONGEST_TERM else ()
-    parts = [part.lower() for part in _PART.findall(word)]
-    whole = word.strip("_").lower()
-    return _usable(parts if parts == [whole] else [*parts, whole])
+    whole = word.strip("_")
+    if whole.isalpha() and whole.islower():
+        return (whole,) if 1 < len(whole) <= LONGEST_TERM else ()
+    if _IS_SNAKE(whole):
+        parts = whole.split("_")
+    else:
+        parts = [part.lower() for part in _PART.findall(whole)]
+        whole = whole.lower()
+    if len(parts) > 1:
+        parts.append(whole)
+    return _usable(parts)
 
 
 def _usable(terms: list[str]) -> tuple[str, ...]:
     """Those that are neither a single character nor too long to be a word."""
-    return tuple(term for term in terms if 1 < len(term) <= LONGEST_TERM)
+    return tuple([term for term in terms if 1 < len(term) <= LONGEST_TERM])
 
 
-_remembered = lru_cache(maxsize=65536)(terms_of_word)
+remembered_terms = lru_cache(maxsize=65536)(terms_of_word)
+"""`terms_of_word` with a memory."""

@@ -157,9 +157,9 @@ class Update:
             if content is None:
                 continue
             inversion = Inversion()
-            key = content_key(content[0], PurePosixPath(path).suffix)
-            inversion.add_unparsed(outcome.number, key, error_line=PARSER_FAILED)
-            numbers = self.store.write(inversion.documents, [])
+            suffix = PurePosixPath(path).suffix
+            inversion.add_broken(outcome.number, content_key(content[0], suffix), suffix)
+            numbers = self.store.write(*inversion.finish())
             settled_ones.append(Outcome(outcome.number, numbers[outcome.number], parsed=True))
         return settled_ones
 

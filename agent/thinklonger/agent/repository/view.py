@@ -6,13 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
-from struct import iter_unpack
 from typing import NamedTuple
 
 from thinklonger.agent.errors import RepositoryError
 from thinklonger.agent.repository.disk import read_regular
 from thinklonger.agent.repository.history import recency
-from thinklonger.agent.repository.inversion import IMPORT_KEY, NAME_KEY
+from thinklonger.agent.repository.inversion import IMPORT_KEY, NAME_KEY, unpacked
 from thinklonger.agent.repository.languages import BY_SUFFIX
 from thinklonger.agent.repository.listing import Listing, Problem
 from thinklonger.agent.repository.names import Names, symbol
@@ -23,8 +22,6 @@ from thinklonger.agent.repository.terms import split_terms
 from thinklonger.agent.repository.testfiles import TestFiles
 from thinklonger.agent.repository.updating import Updated
 from thinklonger.agent.types import FileState, Layer, Reference, Symbol, SymbolKind
-
-_POSTING = "<IBBH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class IndexStatistics:
 
 
 class Lengths(NamedTuple):
-    """How many terms each field of a file has (as a mean: of all files)."""
+    """How many words each field of a file has, in a path terms (as a mean: of all files)."""
 
     path: float
     symbols: float
@@ -163,7 +160,7 @@ class Repository:
     def references(self, name: str) -> Sequence[Reference]:
         """Where the bare name is used (not defined), across all files; parsed on demand."""
         terms = split_terms(name)
-        files = sorted(posting[0] for posting in self._occurrences(terms[-1])) if terms else range(len(self._paths))
+        files = sorted(self._occurrences(terms[-1])) if terms else range(len(self._paths))
         found: list[Reference] = []
         for path in (self._paths[number] for number in files):
             text = self._text(path)
@@ -216,8 +213,7 @@ class Repository:
         """The files that a term (one of `split_terms`) occurs in; read on demand."""
         in_paths = self._files_by_path_term.get(term, {})
         found = [
-            Posting(number, in_paths.get(number, 0), symbols, docstrings, body)
-            for number, symbols, docstrings, body in self._occurrences(term)
+            Posting(number, in_paths.get(number, 0), *counts) for number, counts in self._occurrences(term).items()
         ]
         if in_paths:
             seen = {posting.file for posting in found}
@@ -241,12 +237,17 @@ class Repository:
         return found
 
     def defining(self, name: str) -> Sequence[PurePosixPath]:
-        """Files that define a bare name, sorted."""
-        return [self._paths[number] for number in sorted(item[0] for item in self._occurrences(NAME_KEY + name))]
+        """Files that may define a bare name, sorted."""
+        terms = split_terms(name)
+        if len(terms) <= 1:
+            files = sorted(self._occurrences(NAME_KEY + name))
+        else:
+            files = sorted(number for number, counts in self._occurrences(terms[-1]).items() if counts[0])
+        return [self._paths[number] for number in files]
 
     def importing(self, key: str) -> Sequence[PurePosixPath]:
         """Files that import something by a key of their language, sorted."""
-        return [self._paths[number] for number in sorted(item[0] for item in self._occurrences(IMPORT_KEY + key))]
+        return [self._paths[number] for number in sorted(self._occurrences(IMPORT_KEY + key))]
 
     def _read_record(self, number: int) -> FileRecord:
         """A record from the store; parsed anew where another process has dropped it meanwhile."""
@@ -261,18 +262,14 @@ class Repository:
         path = self._paths[number]
         return BY_SUFFIX[path.suffix].analyse(self._text(path)).record
 
-    def _occurrences(self, term: str) -> list[tuple[int, int, int, int]]:
-        """(file, symbols tf, docstrings tf, body tf) of a term or key, files in no order."""
+    def _occurrences(self, term: str) -> dict[int, tuple[int, int, int]]:
+        """The files of a term or key, each with its tf in symbols, docstrings and body."""
         try:
-            data = self._store.postings(term)
-            files = self._files_of
-            return [
-                (number, symbols, docstrings, body)
-                for document, symbols, docstrings, body in iter_unpack(_POSTING, data)
-                for number in files.get(document, ())
-            ]
+            found = unpacked(self._store.postings(term))
         except (sqlite3.Error, ValueError, TypeError) as failure:
             raise RepositoryError("repository.index-broken", reason=str(failure)) from failure
+        files = self._files_of
+        return {number: counts for document, counts in found.items() for number in files.get(document, ())}
 
     # ── made when first asked for ──
 

@@ -15,6 +15,7 @@ class Python:
     name = "python"
     version = 1
     suffixes = frozenset({".py", ".pyi"})
+    common_words = frozenset(b"def return import from class self if in for not is and or else None as".split())
 
     def decode(self, content: bytes) -> Decoded:
         """Honour byte order marks and coding lines (PEP 263); bytes that don't decode stay what they are."""

@@ -1,14 +1,13 @@
 """The structure of a Python file: definitions, imports, docstrings, its skeleton; one pruned walk over one parse."""
 
+import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import tree_sitter
 import tree_sitter_python
 
 from thinklonger.agent.repository.language import Analysis
-from thinklonger.agent.repository.record import Definition, FileRecord, Import
-from thinklonger.agent.types import SymbolKind
+from thinklonger.agent.repository.record import Definition, FileRecord, Import, Kind
 
 GRAMMAR = tree_sitter.Language(tree_sitter_python.language())
 _PARSER = tree_sitter.Parser(GRAMMAR)
@@ -34,7 +33,7 @@ FUNCTION = _kind("function_definition")
 CLASS = _kind("class_definition")
 _DECORATED = _kind("decorated_definition")
 _IMPORT = _kind("import_statement")
-_IMPORT_FROM = _kind("import_from_statement")
+_IMPORTS = frozenset({_IMPORT, _kind("import_from_statement")})
 _EXPRESSION = _kind("expression_statement")
 _ASSIGNMENT = _kind("assignment")
 _STRING = _kind("string")
@@ -72,8 +71,16 @@ _CONTAINERS = frozenset(
         ),
     }
 )
-_VISITED = _CONTAINERS | {FUNCTION, CLASS, _DECORATED, _IMPORT, _IMPORT_FROM}
-_VISITED_OUTSIDE_FUNCTIONS = _VISITED | {_EXPRESSION}
+_DOCUMENTED = frozenset(bytes([code]) for code in b"\"'rRuUbBfF#")
+"""What a body with a docstring begins with; `#`: a comment stands before it."""
+_SIMPLE = re.compile(rb"from \.*(?:[A-Za-z_][\w.]*)? import [A-Za-z_]\w*(?:, [A-Za-z_]\w*)*").fullmatch
+"""The usual form of a from-import, which is read without its nodes."""
+_STARTS = (b"async", b"from")
+_SEPARATORS = (b":", b";")
+"""What may stand in a line before `def`, `class` or `import`."""
+_HOLDERS = _CONTAINERS | {FUNCTION, CLASS, _DECORATED}
+_DEEPEST = 200
+"""Statements nested deeper than this are left out; Python itself allows 100 levels of indentation."""
 
 NAME = _field("name")
 _BODY = _field("body")
@@ -88,18 +95,8 @@ def parse(text: bytes) -> tree_sitter.Tree:
     return _PARSER.parse(text)
 
 
-class _Scope(NamedTuple):
-    """The definition that a node lies in: prefix of qualified names, and what it is (None: the module)."""
-
-    prefix: str
-    kind: SymbolKind | None
-
-
-_MODULE = _Scope("", None)
-
-
 class _Walk:
-    """One walk over one tree: collects what an Analysis is made of."""
+    """One walk over one tree, in source order; expressions are never entered. Collects what an Analysis is made of."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text
@@ -107,62 +104,70 @@ class _Walk:
         self.imports: list[Import] = []
         self.names: list[bytes] = []
         self.docstrings: list[bytes] = []
-        self.stack: list[tuple[tree_sitter.Node, _Scope, tree_sitter.Node]] = []
+        self.signs = (b"import", b"def", b"class")
 
-    def run(self, root: tree_sitter.Node) -> None:
-        """Visit statements in source order; expressions are never entered."""
-        if found := _docstring(root):
-            self.docstrings.append(self.text[found.start_byte : found.end_byte])
-        self.push(root, _MODULE)
-        stack = self.stack
-        while stack:
-            node, scope, outer = stack.pop()
+    def visit(self, parent: tree_sitter.Node, prefix: str, inside: Kind | None, depth: int) -> None:
+        """The statements of a block; `prefix` and `inside` say which definition it belongs to (None: the module)."""
+        for node in parent.named_children:
             kind = node.kind_id
-            if kind in (FUNCTION, CLASS):
-                self.define(node, scope, outer)
-            elif kind == _EXPRESSION:
-                self.assign(node)
-            elif kind == _IMPORT:
-                self.imports.extend(_plain_imports(node))
-            elif kind == _IMPORT_FROM:
-                if item := _from_import(node):
-                    self.imports.append(item)
+            if kind == _EXPRESSION:
+                if inside is None or inside == "class":
+                    self.assign(node)
+            elif kind in (FUNCTION, CLASS):
+                self.define(node, node, prefix, inside, depth)
             elif kind == _DECORATED:
                 if inner := node.child_by_field_id(_DEFINITION):
-                    stack.append((inner, scope, node))
-            else:
-                self.push(node, scope)
+                    self.define(inner, node, prefix, inside, depth)
+            elif kind in _IMPORTS:
+                self.imports.extend(_plain_imports(node) if kind == _IMPORT else _from_import(node))
+            elif kind in _CONTAINERS and depth < _DEEPEST:
+                self.visit(node, prefix, inside, depth + 1)
 
-    def push(self, node: tree_sitter.Node, scope: _Scope) -> None:
-        """Put the statements in `node` on the stack, the first on top."""
-        wanted = _VISITED if scope.kind in (SymbolKind.FUNCTION, SymbolKind.METHOD) else _VISITED_OUTSIDE_FUNCTIONS
-        children = [(child, scope, child) for child in node.named_children if child.kind_id in wanted]
-        children.reverse()
-        self.stack.extend(children)
-
-    def define(self, node: tree_sitter.Node, scope: _Scope, outer: tree_sitter.Node) -> None:
+    def define(
+        self, node: tree_sitter.Node, outer: tree_sitter.Node, prefix: str, inside: Kind | None, depth: int
+    ) -> None:
         """A class or a function; `outer` is the decorated definition around it, or the node itself."""
         named = node.child_by_field_id(NAME)
-        body = node.child_by_field_id(_BODY)
-        if named is None or not (raw := named.text):
+        if named is None:
             return
-        kind = SymbolKind.CLASS
+        raw = self.text[named.start_byte : named.end_byte]
+        if not raw:
+            return
+        kind: Kind = "class"
         if node.kind_id == FUNCTION:
-            kind = SymbolKind.METHOD if scope.kind is SymbolKind.CLASS else SymbolKind.FUNCTION
-        name = scope.prefix + raw.decode("utf-8", "replace")
+            kind = "method" if inside == "class" else "function"
+        name = prefix + raw.decode("utf-8", "replace")
         self.names.append(raw)
-        self.definitions.append(Definition(name, kind, outer.start_point[0] + 1, _last_line(node)))
+        first = outer.start_point[0] + 1
+        row, column = node.end_point
+        last = row + (column > 0)  # a node that ends at the start of a line ended on the line before
+        self.definitions.append(Definition(name, kind, first, max(first, last)))
+        body = node.child_by_field_id(_BODY)
         if body is None:
             return
-        if found := _docstring(body):
+        start = body.start_byte
+        if self.text[start : start + 1] in _DOCUMENTED:
+            self.document(body)
+        if (kind == "class" or self.interesting(start, body.end_byte)) and depth < _DEEPEST:
+            self.visit(body, f"{name}.", kind, depth + 1)
+
+    def document(self, body: tree_sitter.Node) -> None:
+        """The docstring of a body, if there is one."""
+        found = _docstring(body)
+        if found is not None:
             self.docstrings.append(self.text[found.start_byte : found.end_byte])
-        if kind is SymbolKind.CLASS or self.interesting(body.start_byte, body.end_byte):
-            self.push(body, _Scope(f"{name}.", kind))
 
     def interesting(self, start: int, end: int) -> bool:
-        """Whether a function's body can hold a definition or an import at all."""
-        find = self.text.find
-        return find(b"import", start, end) >= 0 or find(b"def", start, end) >= 0 or find(b"class", start, end) >= 0
+        """Whether a function's body may hold a definition or an import: if not, it is not walked."""
+        text = self.text
+        for sign in self.signs:
+            at = text.find(sign, start, end)
+            while at >= 0:
+                before = text[text.rfind(b"\n", 0, at) + 1 : at].strip()
+                if not before or before.startswith(_STARTS) or before.endswith(_SEPARATORS):
+                    return True
+                at = text.find(sign, at + 1, end)
+        return False
 
     def assign(self, node: tree_sitter.Node) -> None:
         """Names assigned at module or class level belong to the symbols field."""
@@ -180,16 +185,11 @@ def analyse(text: bytes) -> Analysis:
     """Parse once and tell what is in it; what doesn't parse is skipped, the rest is kept."""
     root = parse(text).root_node
     walk = _Walk(text)
-    walk.run(root)
+    walk.document(root)
+    walk.visit(root, "", None, 0)
     record = FileRecord(tuple(walk.definitions), tuple(walk.imports))
     error_line = _first_error(root) if root.has_error else 0
     return Analysis(record, b" ".join(walk.names), b" ".join(walk.docstrings), error_line)
-
-
-def _last_line(node: tree_sitter.Node) -> int:
-    """The 1-based last line; a node that ends at the start of a line ended on the line before."""
-    row, column = node.end_point
-    return max(row + (column > 0), node.start_point[0] + 1)
 
 
 def _docstring(body: tree_sitter.Node) -> tree_sitter.Node | None:
@@ -219,11 +219,17 @@ def _plain_imports(node: tree_sitter.Node) -> Iterator[Import]:
             yield Import(0, _text(child), ())
 
 
-def _from_import(node: tree_sitter.Node) -> Import | None:
+def _from_import(node: tree_sitter.Node) -> Iterator[Import]:
     """`from ..a import b as c, d`: level, module and the names taken out of it."""
+    text = node.text or b""
+    if _SIMPLE(text):
+        origin, _, taken = text.decode().partition(" import ")
+        module = origin[5:].lstrip(".")
+        yield Import(len(origin) - 5 - len(module), module, tuple([(name, name) for name in taken.split(", ")]))
+        return
     source = node.child_by_field_id(_MODULE_NAME)
     if source is None:
-        return None
+        return
     level, module = 0, ""
     if source.kind_id == _RELATIVE:
         for child in source.named_children:
@@ -241,7 +247,7 @@ def _from_import(node: tree_sitter.Node) -> Import | None:
             names.append((_text(child), _text(child)))
     if not names and any(child.kind_id == _WILDCARD for child in node.named_children):
         names.append(("*", "*"))
-    return Import(level, module, tuple(names))
+    yield Import(level, module, tuple(names))
 
 
 def _first_error(root: tree_sitter.Node) -> int:
@@ -268,7 +274,7 @@ def skeleton(text: bytes) -> bytes:
                 pieces += [text[done : colon.end_byte], _elided(text, body, one_line=_same_line(colon, body))]
                 done = max(body.end_byte, colon.end_byte)
             continue
-        stack.extend(child for child in reversed(node.named_children) if child.kind_id in _VISITED)
+        stack.extend(child for child in reversed(node.named_children) if child.kind_id in _HOLDERS)
     return b"".join([*pieces, text[done:]])
 
 
