@@ -10,8 +10,9 @@ from thinklonger.agent.issue import Part, Role
 class Weights:
     """The table: the counterpart for symbols of the one for files, found in the same way on the same issues.
 
-    The gold answers are the innermost symbols around the lines that the projects' own fixes changed. Execution
-    weights are set so that what ran goes before what was only said: they are not fitted.
+    The gold answers are the innermost functions around the lines that the projects' own fixes changed. The optimum is
+    flat: fits with a project left out find its first function in 50 % of 194 issues, this table in 52 %, BM25 over
+    functions in 36 %. Execution weights are set so that what ran goes before what was only said: not fitted.
     """
 
     # ── where ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,5 @@
 """BM25F over the suspects: the issue's words against symbol names and own text, counted without parsing."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from math import log
@@ -13,7 +12,8 @@ from thinklonger.agent.stages.localize.weights import Weights
 from thinklonger.agent.types import EvidenceKind, Message
 
 _MOST_TERMS = 80
-_WORD = re.compile(r"\w+")
+_WORDS_ONLY = bytes(byte if byte >= 128 or chr(byte).isalnum() or byte == ord("_") else 32 for byte in range(256))  # noqa: PLR2004 - ASCII
+"""Everything but words becomes a space: cutting bytes so takes less than half of an expression's time."""
 
 
 def match_words(clues: Clues, pool: Pool, weights: Weights) -> Mapping[int, Hint]:
@@ -59,15 +59,15 @@ def _counts(
     pool: Pool, wanted: Mapping[str, float]
 ) -> tuple[Mapping[str, Mapping[int, int]], Mapping[str, Mapping[int, int]]]:
     """How often each wanted term stands in each suspect's own text, and in its qualified name."""
-    known: dict[str, tuple[str, ...]] = {}
+    known: dict[bytes, tuple[str, ...]] = {}
     bodies: dict[str, dict[int, int]] = {}
     names: dict[str, dict[int, int]] = {}
-    for number, (symbol, text) in enumerate(zip(pool.symbols, pool.texts, strict=True)):
-        for counts, words in ((bodies, Counter(_WORD.findall(text))), (names, Counter(_WORD.findall(symbol.name)))):
-            for word, count in words.items():
+    for counts, texts in ((bodies, pool.texts), (names, [symbol.name for symbol in pool.symbols])):
+        for number, text in enumerate(texts):
+            for word, count in Counter(text.encode("utf-8", "replace").translate(_WORDS_ONLY).split()).items():
                 terms = known.get(word)
                 if terms is None:
-                    terms = known[word] = _terms(word, wanted)
+                    terms = known[word] = _terms(word.decode("utf-8", "replace"), wanted)
                 for term in terms:
                     of_term = counts.setdefault(term, {})
                     of_term[number] = of_term.get(number, 0) + count

@@ -11,10 +11,12 @@ from thinklonger.agent.repository import Lengths
 class Weights:
     """The table.
 
-    Found by coordinate ascent on the mean reciprocal rank over 204 issues of five projects, each project left out in
-    turn (`benchmarks/localize.py` prints the figures); what stands here is the middle of the five fits, rounded. A
-    value that the fits disagreed about, or that changed nothing, was left at its plain starting point. Execution
-    weights are set so that what ran goes before what was only said: they are not fitted.
+    Found by coordinate ascent on ranks over 204 real issues of five projects, each project left out in turn; what
+    stands here is the middle of the five fits, rounded, and it has thus seen all five. On projects that a fit had not
+    seen, the first file was right in 72 % of the issues (with this table: 77 %; BM25: 43 %, with tests demoted 53 %);
+    `benchmarks/localize.py` measures the table. Shared words across singular and plural, words that cover a file's
+    name, and hub names discounted by their users were tried and changed nothing. Execution weights are set so that
+    what ran goes before what was only said: they are not fitted.
     """
 
     # ── words: BM25F (Robertson, Zaragoza and Taylor, CIKM 2004) ─────────────────────────────────────────────────
