@@ -10,7 +10,7 @@ from thinklonger.agent.types import Message
 
 PREFIX = "THINKLONGER_"
 GITHUB_TOKEN = "THINKLONGER_GITHUB_TOKEN"  # noqa: S105 (the variable's name)
-_OTHER_USES = frozenset({GITHUB_TOKEN, "THINKLONGER_OUT", "THINKLONGER_PAYLOAD"})
+_OTHER_USES = frozenset({GITHUB_TOKEN, "THINKLONGER_OUT", "THINKLONGER_PAYLOAD", "THINKLONGER_ROOT"})
 
 
 @dataclass(frozen=True, slots=True)
