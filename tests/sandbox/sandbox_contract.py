@@ -10,9 +10,11 @@ import json
 import os
 import socket
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import cast
 
@@ -358,6 +360,31 @@ async def check_cancelling_at_any_moment(sandbox: Sandbox, ground: Path) -> None
         assert await gone(mark)
 
 
+async def check_opening_cancelled_at_any_moment(sandbox: Sandbox, ground: Path) -> None:
+    """An open that is cancelled before, during and after the freeze leaves no process and no folder."""
+    root, files = plant(ground, {f"file{number}": b"x" * 100 for number in range(50)})
+    (ground / "tmp").mkdir()
+    usual, tempfile.tempdir = tempfile.tempdir, str(ground / "tmp")
+
+    async def use() -> None:
+        async with sandbox.open(root, files, readable=[]) as session, session.layer() as layer:
+            await layer.run(shell("sleep 60"))
+
+    try:
+        for step in range(14):
+            task = asyncio.ensure_future(use())
+            await asyncio.sleep(step * 0.007)
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+    finally:
+        tempfile.tempdir = usual
+    until = time.monotonic() + 3
+    while children() or os.listdir(ground / "tmp"):  # noqa: PTH208 - names only
+        assert time.monotonic() < until, (children(), os.listdir(ground / "tmp"))  # noqa: PTH208
+        await asyncio.sleep(0.02)
+
+
 async def check_background_processes_die_with_the_run(sandbox: Sandbox, ground: Path) -> None:
     """Neither a background child that holds stdout nor a daemon in a session of its own outlives or delays the run."""
     mark = f"5{os.getpid()}.25"
@@ -432,6 +459,16 @@ def snapshot(root: Path) -> list[tuple[str, int, int, bytes]]:
         content = path.read_bytes() if path.is_file() else b""
         found.append((str(path), status.st_mode, status.st_mtime_ns, content))
     return found
+
+
+def children() -> list[str]:
+    """The names of our living child processes."""
+    pids = [pid for each in Path("/proc/self/task").glob("*/children") for pid in each.read_text().split()]
+    found: list[str] = []
+    for pid in pids:
+        with suppress(OSError):
+            found.append(Path(f"/proc/{pid}/stat").read_text())
+    return [stat for stat in found if ") Z " not in stat]
 
 
 async def gone(mark: str, seconds: float = 1.0) -> bool:

@@ -8,14 +8,13 @@ from pathlib import Path, PurePosixPath
 
 from thinklonger.agent.errors import SandboxError, boundary
 from thinklonger.agent.sandbox.confinement import View, can_show
-from thinklonger.agent.sandbox.folders import PrivateFolder
 from thinklonger.agent.sandbox.holder import freeze, hold
 from thinklonger.agent.sandbox.inventory import Inventory, take_inventory
 from thinklonger.agent.sandbox.overlay import OverlaySession
 from thinklonger.agent.sandbox.readable import to_show
 from thinklonger.agent.sandbox.storage import MARGIN_BYTES, fits_in_memory
 from thinklonger.agent.sandbox.tools import NOBODY, tool, unprivileged
-from thinklonger.agent.sandbox.watcher import Watcher
+from thinklonger.agent.sandbox.watcher import watched_folder
 from thinklonger.agent.types import Command, FileState, Limits
 
 PROBE = PurePosixPath("holder.sh")
@@ -75,11 +74,8 @@ async def _ground(inventory: Inventory, stack: AsyncExitStack) -> Path | None:
     """A folder on disk for a tree that is too large for memory; None where it is not."""
     if fits_in_memory(inventory.bytes):
         return None
-    private = await asyncio.to_thread(PrivateFolder)
-    stack.callback(private.release)
-    watcher = await Watcher.start(private.path)
-    stack.push_async_callback(watcher.close)
-    place = private.path / "tree"
+    folder, _ = await stack.enter_async_context(watched_folder())
+    place = folder / "tree"
     place.mkdir()
     if unprivileged():
         os.chown(place, NOBODY, NOBODY)

@@ -30,7 +30,11 @@ OWN_FILES = ("passwd", "group", "hosts", "nsswitch.conf")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a command sees beside the system: the tree at `root`, and `readable` folders (path inside: source)."""
+    """What a command sees beside the system: the tree at `root`, and `readable` folders (path inside: source).
+
+    `git`: whether an empty read-only repository stands at `.git`. It is never the user's own, whose config may hold
+    tokens and whose objects may hold the very fix that is sought; git works inside, and sees no history.
+    """
 
     root: PurePosixPath
     readable: Mapping[PurePosixPath, str]

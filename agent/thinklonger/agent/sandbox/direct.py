@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Event
@@ -15,13 +15,12 @@ from thinklonger.agent.errors import SandboxError, boundary
 from thinklonger.agent.sandbox import copying
 from thinklonger.agent.sandbox.artifacts import collect
 from thinklonger.agent.sandbox.bytecode import valid_bytecode
-from thinklonger.agent.sandbox.folders import PrivateFolder
 from thinklonger.agent.sandbox.inventory import Inventory, take_inventory
 from thinklonger.agent.sandbox.layering import check
 from thinklonger.agent.sandbox.limiting import limited
 from thinklonger.agent.sandbox.process import Spawn, supervise
 from thinklonger.agent.sandbox.surroundings import Places, variables
-from thinklonger.agent.sandbox.watcher import Watcher
+from thinklonger.agent.sandbox.watcher import Watcher, watched_folder
 from thinklonger.agent.types import Command, CommandResult, Layer
 
 Answer = TypeVar("Answer")
@@ -48,19 +47,11 @@ class DirectSandbox:
         Raises SandboxError where the copy can't be made.
         """
         del readable
-        with boundary(SandboxError, "sandbox.copy-failed", path=str(root)):
-            folder = await asyncio.to_thread(PrivateFolder)
-        try:
+        async with AsyncExitStack() as stack:
             with boundary(SandboxError, "sandbox.copy-failed", path=str(root)):
-                watcher = await Watcher.start(folder.path)
-            try:
-                with boundary(SandboxError, "sandbox.copy-failed", path=str(root)):
-                    inventory = await _stoppable(lambda stop: _freeze(root, folder.path / "base", files, stop))
-                yield DirectSession(folder.path, inventory, watcher)
-            finally:
-                await watcher.close()
-        finally:
-            folder.release()
+                folder, watcher = await stack.enter_async_context(watched_folder())
+                inventory = await _stoppable(lambda stop: _freeze(root, folder / "base", files, stop))
+            yield DirectSession(folder, inventory, watcher)
 
 
 def _freeze(root: Path, base: Path, files: Collection[PurePosixPath], stop: Event) -> Inventory:

@@ -19,14 +19,18 @@ class PrivateFolder:
     """A folder that only we can read; whether its owner lives is told by a lock that dies with the owner."""
 
     def __init__(self) -> None:
-        """Make it, after removing those whose owners died without doing so."""
-        sweep()
+        """Make it, and take its lock."""
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
         self._lock = os.open(self.path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
+    def remove(self) -> None:
+        """Remove it, if it is still there, and give up the lock."""
+        remove_tree(self.path)
+        os.close(self._lock)
+
     def release(self) -> None:
-        """Give up the lock, after removal or for the next sweep."""
+        """Give up the lock only: who else removes the folder has not finished yet."""
         os.close(self._lock)
 
 

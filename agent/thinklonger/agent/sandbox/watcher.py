@@ -2,15 +2,36 @@
 
 import asyncio
 import os
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
+from thinklonger.agent.sandbox.folders import PrivateFolder, sweep
 from thinklonger.agent.sandbox.process import Spawn, start
 from thinklonger.agent.sandbox.surroundings import SYSTEM_PATH
 
 HURRY_SECONDS = 0.5
 """How long a cancelled task waits for the clean-up; the watcher finishes it alone."""
+
+
+@asynccontextmanager
+async def watched_folder() -> AsyncGenerator[tuple[Path, "Watcher"]]:
+    """A private folder, and the watcher that removes it at the end or when we are killed. Sweeps first."""
+    await asyncio.to_thread(sweep)
+    folder = PrivateFolder()
+    try:
+        watcher = await Watcher.start(folder.path)
+    except BaseException:
+        folder.remove()
+        raise
+    try:
+        yield folder.path, watcher
+    finally:
+        try:
+            await watcher.close()
+        finally:
+            folder.release()
 
 
 class Watcher:
