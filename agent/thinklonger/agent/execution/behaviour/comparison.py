@@ -71,7 +71,7 @@ async def compare(session: SandboxSession, survivors: Sequence[Survivor], observ
     """
     began = time.perf_counter()
     nonce = secrets.token_hex(16)
-    async with session.layer() as layer:
+    async with session.layer(observation.overlay) as layer:
         result = await layer.run(_command(survivors, observation, nonce))
     answer = _read(result, nonce)
     seconds = time.perf_counter() - began

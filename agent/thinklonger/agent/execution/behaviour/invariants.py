@@ -8,6 +8,7 @@ many relations that are not meant; one counts only where some group of survivors
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 from thinklonger.agent.execution.behaviour.nouns import Behaviour, CallInput, Comparison, Origin, OutcomeKind, Plain
@@ -173,7 +174,7 @@ def _rising(_: Sequence[Plain], result: Plain) -> bool | None:
     if isinstance(result, str) or len(numbers) < 2:  # noqa: PLR2004 (fewer have no order)
         return None
     found = [number for number in numbers if number is not None]
-    return None if len(found) != len(numbers) else all(a <= b for a, b in zip(found, found[1:], strict=False))
+    return None if len(found) != len(numbers) else all(a <= b for a, b in pairwise(found))
 
 
 def _distinct(_: Sequence[Plain], result: Plain) -> bool | None:

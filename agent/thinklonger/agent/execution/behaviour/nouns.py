@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from thinklonger.agent.types import Layer, Message
+from thinklonger.agent.types import FileState, Layer, Message
 
 Plain: TypeAlias = "bool | int | float | str | Sequence[Plain] | Mapping[str, Plain] | None"
 """A value of the code under test in its canonical form, as JSON; `canonical.py` in the payload says how it is made."""
@@ -34,7 +34,8 @@ class Observation:
     `tests` are the runner's own ids (pytest node ids; dotted unittest names), both red and green ones; `options` go
     to the runner before them. `python_path` is put behind the interpreter's own (where a runner lies that the
     environment lacks). `inputs` bounds the variations, `seconds` the wall-clock time of the whole comparison, of
-    which recording takes a part; `seed` makes it repeatable.
+    which recording takes a part; `seed` makes it repeatable. `overlay` are files that the base has and the frozen
+    tree does not (an editor's unsaved text).
     """
 
     interpreter: Path
@@ -47,6 +48,7 @@ class Observation:
     seconds: float = 5.0
     seed: int = 20
     workers: int = 2
+    overlay: Layer = field(default_factory=dict[PurePosixPath, FileState | None])
 
 
 class Origin(StrEnum):

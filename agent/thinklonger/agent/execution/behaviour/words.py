@@ -6,6 +6,7 @@ from typing import cast
 from thinklonger.agent.execution.behaviour.nouns import Plain
 
 WIDTH = 120
+PART = 60  # characters of one argument
 
 
 def shown(plain: Plain, width: int = WIDTH) -> str:
@@ -15,12 +16,20 @@ def shown(plain: Plain, width: int = WIDTH) -> str:
 
 
 def call(function: str, names: Sequence[str], arguments: Sequence[Plain]) -> str:
-    """A call in Python's notation; a method's receiver is shown as the first argument."""
+    """A call in Python's notation; a method's receiver is shown before the dot, arguments left out are left out."""
     name = function.rpartition("<locals>.")[2]
-    if names and names[0] in ("self", "cls") and "." in name:
-        receiver = shown(arguments[0], 60)
-        return f"{receiver}.{name.rpartition('.')[2]}({', '.join(shown(item, 60) for item in arguments[1:])})"
-    return f"{name}({', '.join(shown(item, 60) for item in arguments)})"
+    method = bool(names) and names[0] in ("self", "cls") and "." in name
+    shift = 1 if method else 0
+    parts: list[str] = []
+    by_name = False
+    for parameter, item in zip(names[shift:], arguments[shift:], strict=True):
+        if isinstance(item, Mapping) and "omitted" in item:
+            by_name = True
+        else:
+            parts.append(f"{parameter}={shown(item, PART)}" if by_name else shown(item, PART))
+    if method:
+        name = f"{shown(arguments[0], PART)}.{name.rpartition('.')[2]}"
+    return f"{name}({', '.join(parts)})"
 
 
 def _written(plain: Plain) -> str:
@@ -40,22 +49,23 @@ def _tagged(plain: Mapping[str, Plain]) -> str:
     items: Sequence[Plain] = inner if isinstance(inner, list) else ()
     match kind:
         case "float" | "name":
-            return str(inner)
+            text = str(inner)
         case "tuple":
-            return _listed("(", items, ",)" if len(items) == 1 else ")")
+            text = _listed("(", items, ",)" if len(items) == 1 else ")")
         case "set":
-            return _listed("{", items, "}") if items else "set()"
+            text = _listed("{", items, "}") if items else "set()"
         case "dict" | "ordered":
             pairs = cast("Sequence[Sequence[Plain]]", items)
-            return "{" + ", ".join(f"{_written(key)}: {_written(item)}" for key, item in pairs) + "}"
+            text = "{" + ", ".join(f"{_written(key)}: {_written(item)}" for key, item in pairs) + "}"
         case "iterator" | "sequence":
-            return _listed("iter([" if kind == "iterator" else f"{plain['type']}([", items, "])")
+            text = _listed("iter([" if kind == "iterator" else f"{plain['type']}([", items, "])")
         case "bytes":
-            return repr(bytes.fromhex(str(inner)))
+            text = repr(bytes.fromhex(str(inner)))
         case "object":
-            return _instance(str(inner), plain.get("state"))
+            text = _instance(str(inner), plain.get("state"))
         case _:
-            return "…"
+            text = "…"
+    return text
 
 
 def _instance(name: str, state: Plain) -> str:

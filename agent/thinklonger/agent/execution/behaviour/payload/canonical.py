@@ -5,6 +5,10 @@
 state), `name` (functions, classes, modules), `ref` (a value inside itself), `cut` (too deep or too large).
 """
 
+# Values of the code under test can be anything at all, so what is inside them is unknown to the type checker:
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownLambdaType=false, reportUnknownParameterType=false
+
 from __future__ import annotations
 
 import enum
@@ -23,6 +27,7 @@ DRAINED = 200
 TEXT = 2000
 DIGITS = 10**600
 
+_ATOMS = frozenset({type(None), bool, int, float, str, bytes, bytearray, complex})
 _NAMED = (
     type,
     types.FunctionType,
@@ -43,18 +48,12 @@ class Canon:
 
     def form(self, value: Value) -> Value:
         """The canonical form of `value`."""
-        if value is None or value is True or value is False:
-            return value
         kind = type(value)
-        if kind is int:
-            return value if -DIGITS < value < DIGITS else {"cut": "int"}
-        if kind is str:
-            return value if len(value) <= TEXT else {"cut": "str", "digest": _digest(value.encode("utf-8", "replace"))}
+        if kind in _ATOMS:
+            return _atom(value)
         self.left -= 1
         if self.left < 0 or len(self.inside) > DEPTH:
             return {"cut": kind.__name__}
-        if kind is float:
-            return {"float": _number(value)}
         if id(value) in self.inside:
             return {"ref": len(self.inside) - self.inside[id(value)]}
         self.inside[id(value)] = len(self.inside)
@@ -72,15 +71,10 @@ class Canon:
             return {"dict": self._pairs(value)}
         if kind is set or kind is frozenset:
             return {"set": sorted((self.form(item) for item in value), key=text)}
-        if kind is bytes or kind is bytearray:
-            return {"bytes": value[:TEXT].hex(), "length": len(value)}
-        if kind is complex:
-            return {"complex": [_number(value.real), _number(value.imag)]}
-        if isinstance(value, enum.Enum):
-            return {"name": f"{kind.__qualname__}.{value.name}"}
-        if isinstance(value, _NAMED):
-            return {"name": str(getattr(value, "__qualname__", getattr(value, "__name__", kind.__name__)))}
-        return self._other(kind, value)
+        if kind.__name__ == "Omitted":
+            return {"omitted": True}
+        name = _name(value)
+        return self._other(kind, value) if name is None else {"name": name}
 
     def _other(self, kind: type, value: Value) -> Value:
         if isinstance(value, OrderedDict):
@@ -89,17 +83,18 @@ class Canon:
             return {"dict": self._pairs(value), "type": kind.__qualname__}
         if isinstance(value, (list, tuple, deque)):
             return {"sequence": [self.form(item) for item in value], "type": kind.__qualname__}
-        if isinstance(value, range):
-            return {"name": repr(value)}
         if hasattr(kind, "__next__"):
             return {"iterator": self._drained(value)}
+        return {"object": kind.__qualname__, "state": self._state(value)}
+
+    def _state(self, value: Value) -> Value:
         if isinstance(value, BaseException):
-            return {"object": kind.__qualname__, "state": [self.form(item) for item in value.args]}
+            return [self.form(item) for item in value.args]
         state = state_of(value)
         if state is None:
             shown = repr(value)
-            return {"object": kind.__qualname__, "state": "" if " at 0x" in shown else shown[:TEXT]}
-        return {"object": kind.__qualname__, "state": [[name, self.form(state[name])] for name in sorted(state)]}
+            return "" if " at 0x" in shown else shown[:TEXT]
+        return [[name, self.form(state[name])] for name in sorted(state)]
 
     def _pairs(self, value: Value) -> list[Value]:
         return sorted(([self.form(key), self.form(item)] for key, item in value.items()), key=text)
@@ -139,6 +134,30 @@ def canonical(value: Value) -> Value:
 def text(plain: Value) -> str:
     """A canonical form as one string, equal for equal forms."""
     return json.dumps(plain, sort_keys=True, separators=(",", ":"))
+
+
+def _atom(value: Value) -> Value:
+    if isinstance(value, float):
+        return {"float": _number(value)}
+    if isinstance(value, str) and len(value) > TEXT:
+        return {"cut": "str", "digest": _digest(value.encode("utf-8", "replace"))}
+    if isinstance(value, int) and not -DIGITS < value < DIGITS:
+        return {"cut": "int"}
+    if isinstance(value, (bytes, bytearray)):
+        return {"bytes": value[:TEXT].hex(), "length": len(value)}
+    if isinstance(value, complex):
+        return {"complex": [_number(value.real), _number(value.imag)]}
+    return value
+
+
+def _name(value: Value) -> str | None:
+    if isinstance(value, enum.Enum):
+        return f"{type(value).__qualname__}.{value.name}"
+    if isinstance(value, range):
+        return repr(value)
+    if isinstance(value, _NAMED):
+        return str(getattr(value, "__qualname__", getattr(value, "__name__", "")))
+    return None
 
 
 def _number(value: float) -> str:

@@ -1,5 +1,9 @@
 """Copies of arguments, fast for plain values, and places inside them: walk, replace."""
 
+# Values of the code under test can be anything at all, so what is inside them is unknown to the type checker:
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownLambdaType=false, reportUnknownParameterType=false
+
 from __future__ import annotations
 
 import copy
@@ -14,6 +18,22 @@ Path = Tuple[Step, ...]
 
 ATOMS = frozenset({int, float, str, bool, type(None), bytes, complex})
 CHILDREN = 24
+RECORD_ITEMS, RECORD_KEYS = 4, 12  # tuples and tables up to so many may be records: each place has a role of its own
+
+
+class Omitted:
+    """Stands for an argument that the caller left out: the function's own default counts, whatever it is now."""
+
+    def __copy__(self) -> Omitted:
+        """There is only one."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Value]) -> Omitted:
+        """There is only one."""
+        return self
+
+
+OMITTED = Omitted()
 
 
 def clone(value: Value, memo: dict[int, Value]) -> Value:
@@ -59,16 +79,16 @@ def children(value: Value, generic: str) -> list[tuple[Step, str, Value]]:
     Places that play the same role share a name: items of a list, values of a dict, one attribute of one class.
     """
     if isinstance(value, tuple):
-        fixed = len(value) <= 4
+        fixed = len(value) <= RECORD_ITEMS
         return [(("item", i), f"{generic}.{i if fixed else '*'}", item) for i, item in enumerate(value[:CHILDREN])]
     if sequence(value):
         return [(("item", i), f"{generic}.*", item) for i, item in enumerate(list(value)[:CHILDREN])]
     if isinstance(value, dict):
         mixed = len({type(item) for item in value.values()}) > 1
-        record = mixed and len(value) <= 12 and all(type(key) is str and key.isidentifier() for key in value)
+        record = mixed and len(value) <= RECORD_KEYS and all(type(key) is str and key.isidentifier() for key in value)
         pairs = list(value.items())[:CHILDREN]
         return [(("key", key), f"{generic}[{key if record else '*'}]", item) for key, item in pairs]
-    if isinstance(value, (type, set, frozenset)) or type(value) in ATOMS or callable(value):
+    if isinstance(value, (type, set, frozenset, Omitted)) or type(value) in ATOMS or callable(value):
         return []
     state = state_of(value)
     if not state or type(value).__module__ in ("builtins", "re", "datetime", "decimal", "fractions", "pathlib"):

@@ -5,16 +5,24 @@ enough of them witness, is taken for a precondition. An input that breaks one ma
 for, and there two correct programs may well differ.
 """
 
+# Values of the code under test can be anything at all, so what is inside them is unknown to the type checker:
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownLambdaType=false, reportUnknownParameterType=false
+
 from __future__ import annotations
 
 import math
 from typing import Any, Callable, List
 
-from .cloning import sequence, walk
+from .cloning import RECORD_ITEMS, sequence, walk
 
 Value = Any  # values of the code under test: anything at all
 Call = List[Value]
 Check = Callable[[Call], bool]
+
+POOL = 64  # values kept of one role
+OFTEN = 3  # so many times is no accident
+SOME, PLENTY = 2.5, 4.5  # bits: log2 of the orders that the sequences seen could have had (2.5: three items)
 
 
 class Trait:
@@ -36,7 +44,7 @@ class Trait:
         """Take in one value."""
         kind = type(value)
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
-        if kind in (int, float, str) and len(self.pool) < 64 and value not in self.pool:
+        if kind in (int, float, str) and len(self.pool) < POOL and value not in self.pool:
             self.pool.append(value)
         if kind in (int, float) and not (kind is float and not math.isfinite(value)):
             self.numbers.append(value)
@@ -104,14 +112,14 @@ class Trait:
         if not self.lengths:
             return True
         low, high = min(self.lengths), max(self.lengths)
-        if low == high and (len(self.lengths) >= 3 or high == 1) and high <= 4:
+        if low == high and (len(self.lengths) >= OFTEN or high == 1) and high <= RECORD_ITEMS:
             return length == low
         if low > 0 and length == 0:
             return False
         return length <= max(8, 2 * high + 2)
 
     def _keeps_order(self, items: list[Value]) -> bool:
-        if self.witness < 2.5:
+        if self.witness < SOME:
             return True
         try:
             pairs = [(items[i], items[i + 1]) for i in range(len(items) - 1)]
@@ -121,7 +129,7 @@ class Trait:
                 return False
         except TypeError:
             return False
-        return not (self.ordered["distinct"] and self.witness >= 4.5) or distinct(items)
+        return not (self.ordered["distinct"] and self.witness >= PLENTY) or distinct(items)
 
 
 def similar(letter: str, seen: str) -> bool:
@@ -155,8 +163,8 @@ class Domain:
             for _, role, value in walk(call):
                 self.traits.setdefault(role, Trait()).see(value)
                 per_call[type(value)] = per_call.get(type(value), 0) + 1
-            for kind in per_call:
-                self.classes[kind] = max(self.classes.get(kind, 0), per_call[kind])
+            for kind, count in per_call.items():
+                self.classes[kind] = max(self.classes.get(kind, 0), count)
         for trait in self.traits.values():
             trait.constants = [item for item in constants if type(item) is int]
             if str in trait.kinds and any(length != 1 for length in trait.lengths):
@@ -234,7 +242,7 @@ def indices(items: Value) -> bool:
 
 def arrangement(items: Value) -> bool:
     """A permutation of 0..n-1 or 1..n."""
-    if not sequence(items) or len(items) < 3 or not all(whole(item) for item in items):
+    if not sequence(items) or len(items) < OFTEN or not all(whole(item) for item in items):
         return False
     return sorted(items) in (list(range(len(items))), list(range(1, len(items) + 1)))
 

@@ -3,6 +3,10 @@
 Request and answer are JSON; `comparison.py` on the other side says what the fields mean.
 """
 
+# Values of the code under test can be anything at all, so what is inside them is unknown to the type checker:
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownLambdaType=false, reportUnknownParameterType=false
+
 from __future__ import annotations
 
 import gc
@@ -97,7 +101,11 @@ class Work:
             own = [item for item in list(sys.modules.values()) if self._own(item)]
             states.append(State(own))
 
-        self.tests = run_tests(self.request, recorder, collected)
+        try:
+            self.tests = run_tests(self.request, recorder, collected)
+        except ImportError:
+            self.problem = "no-runner"
+            return
         for state in states:
             state.restore()
         self.red = {name for name, word in self.tests.items() if word == "red"}
@@ -144,9 +152,10 @@ def _constants(code: types.CodeType, documentation: str | None) -> list[Value]:
     for item in code.co_consts:
         if isinstance(item, types.CodeType):
             found.extend(_constants(item, None))
-        elif (type(item) is int and abs(item) <= LARGEST) or (type(item) is str and item != documentation):
-            if type(item) is int or len(item) <= LONGEST:
-                found.append(item)
+        elif type(item) is int:
+            found += [item] if abs(item) <= LARGEST else []
+        elif isinstance(item, str):
+            found += [item] if item != documentation and len(item) <= LONGEST else []
         elif isinstance(item, (tuple, frozenset)):
             found.extend(sorted((part for part in item if type(part) in (int, str)), key=repr))
     return found

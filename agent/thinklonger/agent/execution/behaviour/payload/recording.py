@@ -5,6 +5,10 @@ anything can change them. Two doors to the edited code are recorded: the reposit
 (what tests are about), and the edited function itself where that is another one.
 """
 
+# Values of the code under test can be anything at all, so what is inside them is unknown to the type checker:
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownLambdaType=false, reportUnknownParameterType=false
+
 from __future__ import annotations
 
 import copy
@@ -15,7 +19,7 @@ import types
 from typing import Any
 
 from .canonical import canonical, text
-from .cloning import clone
+from .cloning import OMITTED, clone
 
 Value = Any  # values of the code under test: anything at all
 
@@ -137,8 +141,12 @@ class Recorder:
         if function is None:
             return None
         memo: dict[int, Value] = {}
+        defaults = _defaults(function)
         try:
-            arguments = [clone(scope[name], memo) for name in code.co_varnames[:width]]
+            arguments = [
+                OMITTED if name in defaults and scope[name] is defaults[name] else clone(scope[name], memo)
+                for name in code.co_varnames[:width]
+            ]
         except Exception:  # noqa: BLE001 (an object's own copying may raise anything; such a call can't be replayed)
             return None
         return Call(function, arguments, self.test)
@@ -150,6 +158,16 @@ class Recorder:
             self.functions[code] = known
         fitting = [item for item in known if item.__code__ is code and _closes_over(item, scope)]
         return fitting[0] if len(fitting) == 1 or (fitting and not code.co_freevars) else None
+
+
+def _defaults(function: types.FunctionType) -> dict[str, Value]:
+    """The defaults by parameter; none where further arguments by place follow, since these can't be passed alone."""
+    code = function.__code__
+    found = dict(function.__kwdefaults__ or {})
+    values = function.__defaults__ or ()
+    if not code.co_flags & 0x04:
+        found.update(zip(code.co_varnames[code.co_argcount - len(values) : code.co_argcount], values))
+    return found
 
 
 def _closes_over(function: types.FunctionType, scope: dict[str, Value]) -> bool:
@@ -168,16 +186,20 @@ def distinct(calls: list[Call], limit: int) -> list[Call]:
     per_test: dict[str, int] = {}
     kept: list[Call] = []
     for call in calls:
-        try:
-            mark = (id(call.function), text(canonical(clone(call.arguments, {}))))
-        except Exception:  # noqa: BLE001 (an object's own properties may raise anything; the call is left out)
-            continue
-        if mark in seen or per_test.get(call.test, 0) >= limit:
+        mark = (id(call.function), _mark(call))
+        if not mark[1] or mark in seen or per_test.get(call.test, 0) >= limit:
             continue
         seen.add(mark)
         per_test[call.test] = per_test.get(call.test, 0) + 1
         kept.append(call)
     return kept
+
+
+def _mark(call: Call) -> str:
+    try:
+        return text(canonical(clone(call.arguments, {})))
+    except Exception:  # noqa: BLE001 (an object's own properties may raise anything; such a call is left out)
+        return ""
 
 
 class State:

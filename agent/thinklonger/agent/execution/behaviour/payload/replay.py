@@ -1,5 +1,9 @@
 """Run candidates on inputs in forked children: one child for a candidate and a batch, killed when it stops moving."""
 
+# Values of the code under test can be anything at all, so what is inside them is unknown to the type checker:
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownLambdaType=false, reportUnknownParameterType=false
+
 from __future__ import annotations
 
 import asyncio
@@ -18,7 +22,7 @@ import types
 from typing import Any, Callable
 
 from .canonical import canonical, text
-from .cloning import ATOMS, clone
+from .cloning import ATOMS, OMITTED, clone
 
 Value = Any  # values of the code under test: anything at all
 
@@ -38,24 +42,23 @@ class Input:
     def __init__(self, function: types.FunctionType, arguments: list[Value]) -> None:
         """Keep the arguments and their canonical forms, to see later which were changed."""
         self.function = function
+        self.code = function.__code__
         self.arguments = arguments
         self.forms = [canonical(item) for item in clone(arguments, {})]
         self.texts = [text(form) for form in self.forms]
 
 
-def invoke(function: types.FunctionType, arguments: list[Value]) -> Value:
-    """Call a function with arguments in the order of its code object's names."""
-    code = function.__code__
-    head, named = code.co_argcount, code.co_kwonlyargcount
-    rest = head + named
-    positional = list(arguments[:head])
-    keywords = dict(zip(code.co_varnames[head:rest], arguments[head:rest]))
+def invoke(given: Input, arguments: list[Value]) -> Value:
+    """Call a function, whatever its code is now, as the recorded call did; `arguments` are in the old code's order."""
+    code = given.code
+    rest = code.co_argcount + code.co_kwonlyargcount
+    positional, keywords = _placed(code, arguments)
     if code.co_flags & 0x04:
         positional += arguments[rest]
         rest += 1
     if code.co_flags & 0x08:
         keywords.update(arguments[rest])
-    result = function(*positional, **keywords)
+    result = given.function(*positional, **keywords)
     if inspect.iscoroutine(result):
         loop = asyncio.new_event_loop()
         try:
@@ -63,6 +66,14 @@ def invoke(function: types.FunctionType, arguments: list[Value]) -> Value:
         finally:
             loop.close()
     return result
+
+
+def _placed(code: types.CodeType, arguments: list[Value]) -> tuple[list[Value], dict[str, Value]]:
+    """Arguments by place, and by name from the first one on that was left out."""
+    head, rest = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
+    first = next((i for i, item in enumerate(arguments[:head]) if item is OMITTED), head)
+    named = range(first, rest)
+    return list(arguments[:first]), {code.co_varnames[i]: arguments[i] for i in named if arguments[i] is not OMITTED}
 
 
 def outcome(given: Input, seconds: float) -> dict[str, Value]:
@@ -74,7 +85,7 @@ def outcome(given: Input, seconds: float) -> dict[str, Value]:
     signal.setitimer(signal.ITIMER_PROF, seconds, 0.05)
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
-            said = _result(given.function, arguments)
+            said = _result(given, arguments)
             changed = _changed(given, arguments)
         signal.setitimer(signal.ITIMER_PROF, 0)
     except Hang:
@@ -90,9 +101,9 @@ def outcome(given: Input, seconds: float) -> dict[str, Value]:
     return said
 
 
-def _result(function: types.FunctionType, arguments: list[Value]) -> dict[str, Value]:
+def _result(given: Input, arguments: list[Value]) -> dict[str, Value]:
     try:
-        return {"kind": "returned", "value": canonical(invoke(function, arguments))}
+        return {"kind": "returned", "value": canonical(invoke(given, arguments))}
     except Hang:
         raise
     except BaseException as error:  # noqa: BLE001 (whatever the code under test raises is its outcome)

@@ -1,5 +1,9 @@
 """The test runners, in this process: each test under the recorder, each under a clock, each with its colour."""
 
+# Values of the code under test can be anything at all, so what is inside them is unknown to the type checker:
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownLambdaType=false, reportUnknownParameterType=false
+
 from __future__ import annotations
 
 import contextlib

@@ -4,6 +4,10 @@ Functions keep their identity and get the candidate's code object; what a module
 constants, new names, defaults) is taken from one execution of the new source beside the old one.
 """
 
+# Values of the code under test can be anything at all, so what is inside them is unknown to the type checker:
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownLambdaType=false, reportUnknownParameterType=false
+
 from __future__ import annotations
 
 import gc
@@ -90,12 +94,13 @@ class Module:
         """Make the running module behave as the other source; raises TransplantError where that can't be done."""
         new = tree(compiled(source, self.filename))
         differing = changed(self.codes, new)
-        for names in sorted(differing):
+        around = {names[:size] for names in differing for size in range(1, len(names) + 1)}
+        for names in sorted(around):
             if names in self.codes and names in new and _function(self.codes[names]):
                 self._swap(self.codes[names], new[names])
         bodies = any(names in self.codes and not _function(self.codes[names]) for names in differing)
         if bodies or _defaults_may_differ(self.codes[()], new[()]):
-            self._rerun(source, new)
+            self._rerun(new[()])
 
     def _swap(self, old: types.CodeType, new: types.CodeType) -> None:
         for function in self.living.get((old.co_name, old.co_firstlineno), ()):
@@ -104,9 +109,9 @@ class Module:
             except ValueError as error:
                 raise TransplantError(str(error)) from error
 
-    def _rerun(self, source: bytes, new: dict[Names, types.CodeType]) -> None:
+    def _rerun(self, new: types.CodeType) -> None:
         before = self._namespace(compiled(self.source, self.filename))
-        after = self._namespace(new[()])
+        after = self._namespace(new)
         self._carry(before, after, self.module.__dict__)
 
     def _namespace(self, code: types.CodeType) -> dict[str, Value]:

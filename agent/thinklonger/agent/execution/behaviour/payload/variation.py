@@ -1,19 +1,24 @@
 """Small variations of recorded arguments: deterministic, of the same type, inside the domain as far as it is known."""
 
+# Values of the code under test can be anything at all, so what is inside them is unknown to the type checker:
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownLambdaType=false, reportUnknownParameterType=false
+
 from __future__ import annotations
 
 import random
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from .canonical import canonical, text
-from .cloning import ATOMS, Path, clone, rebuilt, replace, sequence, walk
-from .domain import Call, Domain, Trait, safely
+from .cloning import ATOMS, RECORD_ITEMS, Path, clone, rebuilt, replace, sequence, walk
+from .domain import PLENTY, SOME, Call, Domain, Trait, safely
 
 Value = Any  # values of the code under test: anything at all
 
 OPERATIONS = 14  # variations kept of one place of one call
 PLACES = 40  # places of one call that are varied
 LOOSE_SHARE = 0.2
+SHORT = 10  # items of a sequence that is also doubled and shuffled
 TOLERATED = 3  # broken traits of an input that is still tried
 
 
@@ -134,7 +139,7 @@ def _singles(index: int, call: Call, domain: Domain, rng: random.Random) -> list
 def _mixed(calls: list[Call], domain: Domain, rng: random.Random) -> Variation | None:
     seed, other = rng.sample(range(len(calls)), 2)
     width = min(len(calls[seed]), len(calls[other]))
-    if width < 2:
+    if width <= 1:
         return None
     place = rng.randrange(width)
     donor = calls[other][place]
@@ -166,7 +171,7 @@ def mend(call: Call, changed: int, domain: Domain, before: Call) -> None:
     """Repair what one change broke: order, shape, and the other side of a relation with the changed argument."""
     trait = domain.traits.get(str(changed))
     value = call[changed]
-    if trait is not None and type(value) is list and trait.witness >= 2.5 and not trait.keeps(value):
+    if trait is not None and type(value) is list and trait.witness >= SOME and not trait.keeps(value):
         call[changed] = value = _in_order(value, trait)
     for name, holds in domain.relations:
         words = name.split()
@@ -175,13 +180,13 @@ def mend(call: Call, changed: int, domain: Domain, before: Call) -> None:
             continue
         if words[0] in ("square", "rectangular") and type(value) is list:
             _reshape(value, words[0])
-        elif len(places) == 2:
+        elif len(places) > 1:
             _mend_pair(call, words[0], places, changed, before)
 
 
 def _in_order(items: list[Value], trait: Trait) -> list[Value]:
     try:
-        if trait.ordered["distinct"] and trait.witness >= 4.5:
+        if trait.ordered["distinct"] and trait.witness >= PLENTY:
             items = [item for i, item in enumerate(items) if item not in items[:i]]
         if trait.spread and (trait.ordered["rising"] or trait.ordered["falling"]):
             return sorted(items, reverse=not trait.ordered["rising"])
@@ -243,28 +248,17 @@ def _sized_like(value: Value, size: int) -> Value:
 def mutated(value: Value, trait: Trait, rng: random.Random) -> list[Value]:
     """Values of the same type near this one."""
     kind = type(value)
-    if kind is bool:
-        return [not value]
-    if kind is int:
-        return _numbers(value, trait, rng)
-    if kind is float:
-        near = [value + 1.0, value - 1.0, value * 2, value / 2, 0.0, -value, value + 0.5, value * 1.01, 1.0]
-        return [item for item in near if item != value]
-    if kind is str:
-        return _texts(value, trait, rng)
+    if kind in _SCALARS:
+        return _SCALARS[kind](value, trait, rng)
     if sequence(value) and not (isinstance(value, tuple) and _record(value, trait)):
         return [rebuilt(value, items) for items in _lists(list(value), rng)]
-    if kind is dict:
-        return _tables(value, rng)
-    if isinstance(value, (set, frozenset)):
+    if kind in (set, frozenset):
         return [kind(items) for items in _lists(sorted(value, key=lambda item: text(canonical(item))), rng)]
-    if value is None:
-        return [item for item in trait.pool[:3] if item is not None]
     return [None] if type(None) in trait.kinds else []
 
 
 def _record(value: Value, trait: Trait) -> bool:
-    return hasattr(value, "_fields") or (len(value) <= 4 and len(set(trait.lengths)) <= 1)
+    return hasattr(value, "_fields") or (len(value) <= RECORD_ITEMS and len(set(trait.lengths)) <= 1)
 
 
 def _numbers(value: int, trait: Trait, rng: random.Random) -> list[Value]:
@@ -309,7 +303,7 @@ def _lists(items: list[Value], rng: random.Random) -> list[list[Value]]:
         near.append(swapped)
         near.append([*items, _neighbour(items[at], rng)])
         near.append([*items[:to], _neighbour(items[at], rng), *items[to:]])
-    if 0 < size <= 10:
+    if 0 < size <= SHORT:
         near.append(items + [clone(item, {}) for item in items])
         shuffled = list(items)
         rng.shuffle(shuffled)
@@ -328,7 +322,7 @@ def _neighbour(item: Value, rng: random.Random) -> Value:
     return clone(item, {})
 
 
-def _tables(value: dict[Value, Value], rng: random.Random) -> list[Value]:
+def _tables(value: dict[Value, Value], _trait: Trait, rng: random.Random) -> list[Value]:
     near: list[Value] = [{}]
     keys = list(value)
     for _ in range(2 if keys else 0):
@@ -338,3 +332,26 @@ def _tables(value: dict[Value, Value], rng: random.Random) -> list[Value]:
         near.append({**value, fresh: clone(value[other], {})})
         near.append({**value, key: clone(value[other], {}), other: clone(value[key], {})})
     return near
+
+
+def _flipped(value: bool, _: Trait, __: random.Random) -> list[Value]:  # noqa: FBT001 (the value itself)
+    return [not value]
+
+
+def _floats(value: float, _: Trait, __: random.Random) -> list[Value]:
+    near = [value + 1.0, value - 1.0, value * 2, value / 2, 0.0, -value, value + 0.5, value * 1.01, 1.0]
+    return [item for item in near if item != value]
+
+
+def _filled(_: None, trait: Trait, __: random.Random) -> list[Value]:
+    return trait.pool[:3]
+
+
+_SCALARS: dict[type, Callable[[Any, Trait, random.Random], list[Value]]] = {
+    bool: _flipped,
+    int: _numbers,
+    float: _floats,
+    str: _texts,
+    dict: _tables,
+    type(None): _filled,
+}
