@@ -222,6 +222,18 @@ async def test_a_file_that_the_fault_keeps_from_importing(bench: Bench) -> None:
         assert before.results[0].exception == "SyntaxError"
 
 
+async def test_a_missing_module_of_the_repository_is_a_fault(bench: Bench) -> None:
+    """A module that the repository's own package should have is a red test, not an installation to mend."""
+    files = {
+        "pkg/__init__.py": "from pkg.helper import f\n",
+        "test_pkg.py": "from pkg import f\n\n\ndef test_f():\n    assert f() == 1\n",
+    }
+    async with bench(files, "pytest test_pkg.py") as harness:
+        (result,) = (await harness.run(None)).run.results
+    assert result.exception == "ModuleNotFoundError"
+    assert str(result.frames[-1].path) == "pkg/__init__.py"
+
+
 # ── unittest, and environments without pytest ────────────────────────────────────────────────────────────────────
 
 

@@ -121,7 +121,7 @@ async def collect(session: SandboxSession, place: Place, request: Request) -> Co
 def worth_running(report: Report, request: Request) -> bool:
     """Whether files that can't be collected are themselves the failing tests that were asked for."""
     asked = request.runner != "auto"
-    return asked and not any(proof.missing_module(value) for value in report.broken.values())
+    return asked and not any(proof.missing_module(value, report) for value in report.broken.values())
 
 
 async def ask(session: SandboxSession, place: Place, request: Request) -> tuple[CommandResult, Report]:

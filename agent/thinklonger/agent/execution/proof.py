@@ -24,7 +24,7 @@ def failure(result: CommandResult, report: Report, interpreter: Interpreter, *, 
         return ExecutionError("execution.collection-timeout", seconds=round(seconds))
     broken = first_broken(report, result)
     if broken is not None:
-        module = missing_module(broken)
+        module = missing_module(broken, report)
         if module:
             return ExecutionError("execution.missing-module", module=module, path=broken.id, interpreter=executable)
         return ExecutionError("execution.collection-failed", path=where(broken), reason=reason(broken))
@@ -38,7 +38,7 @@ def first_broken(report: Report, result: CommandResult) -> TestResult | None:
     """The file whose error says most: one that misses a module, else the first; a conftest stops pytest itself."""
     broken = tuple(report.broken.values())
     for value in broken:
-        if missing_module(value):
+        if missing_module(value, report):
             return value
     if broken:
         return broken[0]
@@ -63,10 +63,12 @@ def first_line(result: CommandResult) -> str:
     return lines[0][:300] if lines else f"{result.ending}, {result.exit_code}"
 
 
-def missing_module(value: TestResult) -> str:
-    """The module that an import did not find; empty for any other error."""
+def missing_module(value: TestResult, report: Report) -> str:
+    """The module that is not installed; empty for any other error, and for a module of the repository's own."""
     found = NO_MODULE.search(value.text)
-    return found[1] if found is not None and value.exception in ("ModuleNotFoundError", "ImportError") else ""
+    if found is None or value.exception not in ("ModuleNotFoundError", "ImportError") or value.id in report.local:
+        return ""
+    return found[1]
 
 
 def where(value: TestResult) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, cast
 
@@ -56,7 +56,10 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run's report: what ran, what was planned, what each test gave, what could not be collected, and the end."""
+    """A run's report: what ran, what was planned, what each test gave, what could not be collected, and the end.
+
+    `local`: what could not be collected because a module is missing in the repository's own packages.
+    """
 
     runner: Record
     planned: tuple[str, ...] | None
@@ -66,7 +69,7 @@ class Report:
     broken: Mapping[str, TestResult]
     running: str | None
     status: int | None
-    started: tuple[str, ...] = field(default=())
+    local: frozenset[str] = frozenset()
 
 
 def read_report(records: Iterable[Record]) -> Report:
@@ -77,6 +80,7 @@ def read_report(records: Iterable[Record]) -> Report:
     results: dict[str, TestResult] = {}
     coverage: dict[str, Mapping[PurePosixPath, frozenset[int]]] = {}
     broken: dict[str, TestResult] = {}
+    local: set[str] = set()
     running: str | None = None
     status: int | None = None
     for record in records:
@@ -92,12 +96,13 @@ def read_report(records: Iterable[Record]) -> Report:
                 results[record["id"]] = result_of(record["id"], record, Outcome(record["outcome"]))
                 coverage[record["id"]] = lines_of(record.get("lines", {}))
             case "broken":
+                local.update([record["path"]] if record["local"] else ())
                 broken[record["path"]] = result_of(record["path"], record, broken_outcome(record))
             case "end":
                 status = record["status"]
             case _:
                 pass
-    return Report(runner, planned, positional, results, coverage, broken, running, status)
+    return Report(runner, planned, positional, results, coverage, broken, running, status, frozenset(local))
 
 
 def broken_outcome(record: Record) -> Outcome:

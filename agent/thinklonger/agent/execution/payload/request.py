@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import time
 from typing import IO, Any, Callable
@@ -14,6 +15,9 @@ from .watch import Watch
 
 COLLECT_SECONDS = 60.0
 """What importing one test file may take at most; a run that has less time in all gives it half of that."""
+
+
+MISSING = re.compile(r"No module named '?(\w+)")
 
 
 class Request:
@@ -97,9 +101,17 @@ class Run:
 
     def broken(self, path: str, record: dict[str, Any]) -> None:
         """Report that a file can't be collected."""
-        self.report.write("broken", dict(record, path=path))
+        self.report.write("broken", dict(record, path=path, local=self._misses_its_own(record)))
         if self.leave is not None:
             self.leave()
+
+    def _misses_its_own(self, record: dict[str, Any]) -> bool:
+        """Whether a module was not found in a package that is the repository's own: a fault, not an installation."""
+        found = MISSING.search(record["text"])
+        if found is None:
+            return False
+        places = [os.path.join(self.root, folder, found.group(1)) for folder in ("", "src", "lib")]
+        return any(os.path.isdir(place) or os.path.isfile(place + ".py") for place in places)
 
     def _give_up(self) -> None:
         """The running test can't be ended; end the process, with what is known of it."""

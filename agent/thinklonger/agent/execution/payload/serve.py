@@ -10,29 +10,28 @@ nobody has imported by then. What no station can serve, the server runs from the
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import gc
 import importlib
-import importlib.machinery
 import importlib.util
 import json
 import os
 import resource
-import select
-import signal
 import socket
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
+from .candidates import Candidate
+from .channels import announce, read_line, read_lines, send
+from .imports import preload, watch_imports, watch_rewriting
 from .main import choose_runner, extend_path
+from .processes import gather, has_threads, kill_tree, leave, limit_memory
 from .report import Report
 from .request import Request, Run, nothing, silence
 
 if TYPE_CHECKING:
-    from types import CodeType, ModuleType
+    from types import ModuleType
 
 END = ""
 """The label of the last station: all is collected."""
@@ -40,54 +39,6 @@ SCOUT_SECONDS = 120.0
 GRACE_SECONDS = 0.5
 LOST: dict[str, Any] = {"lines": [], "timed_out": False, "status": 9, "seconds": 0.0}
 """The reply of a station that died."""
-MEMORY_HEADROOM = 1 << 30
-"""What one candidate's process may take beyond what it was forked with, in bytes of address space."""
-
-
-class Candidate:
-    """A candidate's files, to be put in place and taken back."""
-
-    def __init__(self, fields: dict[str, Any]) -> None:
-        """Take the fields of the JSON object: the id, and contents in base64 by path (None: removed)."""
-        self.id: str = fields["id"]
-        files: dict[str, str | None] = fields["files"]
-        self.files = {path: None if text is None else base64.b64decode(text) for path, text in files.items()}
-        self._saved: dict[str, tuple[bytes, os.stat_result] | None] = {}
-
-    def apply(self, serial: int) -> None:
-        """Write the files; their times differ from every other candidate's, so that no bytecode can be mistaken."""
-        for path, content in self.files.items():
-            self._saved[path] = snapshot(path)
-            if content is None:
-                if os.path.exists(path):
-                    os.unlink(path)
-                continue
-            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-            with open(path, "wb") as file:
-                file.write(content)
-            saved = self._saved[path]
-            stamp = int(saved[1].st_mtime if saved else time.time()) + 2 * (serial + 1)
-            os.utime(path, (stamp, stamp))
-
-    def revert(self) -> None:
-        """Put the base's files back, times included."""
-        for path, saved in self._saved.items():
-            if saved is None:
-                if os.path.exists(path):
-                    os.unlink(path)
-                continue
-            with open(path, "wb") as file:
-                file.write(saved[0])
-            os.utime(path, ns=(saved[1].st_atime_ns, saved[1].st_mtime_ns))
-
-
-def snapshot(path: str) -> tuple[bytes, os.stat_result] | None:
-    """The file's content and times, or None where there is no such file."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(), os.fstat(file.fileno())
-    except OSError:
-        return None
 
 
 class Server:
@@ -305,165 +256,6 @@ class Server:
         except OSError:
             return None
         return json.loads(line) if line else None
-
-
-# ── the hooks into imports ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def watch_imports(server: Server) -> None:
-    """Have the server told before a source file is loaded; bytecode of a patched file is neither read nor written."""
-    loader = importlib.machinery.SourceFileLoader
-    original = loader.get_code
-
-    def get_code(self: importlib.machinery.SourceFileLoader, fullname: str) -> CodeType | None:
-        server.touch(self.path)
-        if self.path in server.patched_now:
-            return self.source_to_code(self.get_data(self.path), self.path)  # type: ignore[no-any-return] # stubs vary
-        return original(self, fullname)
-
-    loader.get_code = get_code  # type: ignore[method-assign] # the one place through which all source imports go
-
-
-def watch_rewriting(server: Server, hook: type) -> None:
-    """The same for files that pytest loads itself, because it rewrites their assertions."""
-    original: Callable[[Any, ModuleType], None] = hook.exec_module  # type: ignore[attr-defined] # pytest's loader
-
-    def exec_module(self: object, module: ModuleType) -> None:
-        spec = module.__spec__
-        if spec is not None and spec.origin is not None:
-            server.touch(spec.origin)
-        original(self, module)
-
-    hook.exec_module = exec_module  # type: ignore[attr-defined] # see above
-
-
-def preload(modules: list[str]) -> None:
-    """Import what the tests will need anyway; what can't be imported here is left to them."""
-    for name in modules:
-        if name not in sys.modules:
-            try:
-                importlib.import_module(name)
-            except BaseException:  # noqa: BLE001, S112 - whatever a foreign module raises, the tests will meet it too
-                continue
-
-
-# ── processes ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def has_threads() -> bool:
-    """Whether this process has more threads than this one: a fork would lose them."""
-    if threading.active_count() > 1:
-        return True
-    try:
-        return len(os.listdir("/proc/self/task")) > 1
-    except OSError:
-        return False
-
-
-def leave() -> None:
-    """End this candidate's process at once."""
-    os._exit(0)
-
-
-def limit_memory() -> None:
-    """Give this process some headroom and no more."""
-    try:
-        with open("/proc/self/statm") as file:
-            size = int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = size + MEMORY_HEADROOM
-    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
-
-
-def gather(pipe: int, pid: int, deadline: float) -> tuple[list[str], bool]:
-    """The lines of a candidate's report until it has ended, died or run out of time; whether the last."""
-    data = b""
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return complete_lines(data), True
-        ready, _, _ = select.select([pipe], [], [], min(left, 0.2))
-        if ready:
-            chunk = os.read(pipe, 1 << 16)
-            data += chunk
-            if not chunk:
-                return complete_lines(data), False
-        elif has_ended(pid):
-            return complete_lines(data), False
-
-
-def has_ended(pid: int) -> bool:
-    """Whether a child is dead, without reaping it."""
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def complete_lines(data: bytes) -> list[str]:
-    """The lines, without a last one that was cut off."""
-    return data.decode("ascii", "replace").split("\n")[:-1]
-
-
-def kill_tree(pid: int) -> None:
-    """SIGKILL to a child and everything that descends from it."""
-    for victim in (pid, *descendants(pid)):
-        with contextlib.suppress(OSError):
-            os.kill(victim, signal.SIGKILL)
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes that descend from this one, where the system says so."""
-    found: list[int] = []
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children") as file:
-            children = [int(word) for word in file.read().split()]
-    except OSError:
-        return found
-    for child in children:
-        found += [child, *descendants(child)]
-    return found
-
-
-# ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def announce(pipe: int, message: dict[str, Any]) -> None:
-    """One line of news to the server."""
-    data = (json.dumps(message) + "\n").encode("ascii")
-    while data:
-        data = data[os.write(pipe, data) :]
-
-
-def send(connection: socket.socket, message: dict[str, Any]) -> None:
-    """One line to the other end; an end that has gone away is noticed when its answer is missing."""
-    try:
-        connection.sendall((json.dumps(message) + "\n").encode("ascii"))
-    except OSError:
-        return
-
-
-def read_line(connection: socket.socket) -> bytes:
-    """One line from the other end; empty where it has gone away. Raises OSError when it takes too long."""
-    data = b""
-    while not data.endswith(b"\n"):
-        chunk = connection.recv(1 << 16)
-        if not chunk:
-            return b""
-        data += chunk
-    return data
-
-
-def read_lines(pipe: int, deadline: float) -> Any:  # noqa: ANN401 - a generator of lines, named so for old interpreters
-    """Lines from a pipe until it closes or the time is up."""
-    data = b""
-    while time.monotonic() < deadline:
-        ready, _, _ = select.select([pipe], [], [], max(deadline - time.monotonic(), 0.0))
-        chunk = os.read(pipe, 1 << 16) if ready else b""
-        if not chunk:
-            return
-        data += chunk
-        *lines, data = data.split(b"\n")
-        yield from lines
 
 
 def serve(request: Request) -> None:

@@ -12,7 +12,7 @@ import time
 import unittest
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Tuple
 
-from .discovery import is_test_file, test_files
+from .discovery import test_files
 from .lines import record_lines
 from .request import Bounded, Run, silence
 from .watch import hang_record
@@ -284,6 +284,3 @@ class Result(unittest.TestResult):
                     self.red += 1
                     self._run.finished(dict(record, id=test_id, outcome="error", seconds=0.0, lines={}))
                     break
-
-
-__all__ = ["execute", "is_test_file", "version"]
