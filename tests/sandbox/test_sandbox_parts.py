@@ -338,6 +338,17 @@ async def test_what_can_not_be_chosen_says_what_to_do(monkeypatch: pytest.Monkey
     tools.tool.cache_clear()
 
 
+@pytest.mark.usefixtures("bubblewrap")
+async def test_a_probe_that_breaks_says_so_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that can't mount the overlay fails the probe, in the tool's own words, not the first real command."""
+    failing = ("/bin/sh", "-c", "echo mount: unknown filesystem >&2; exit 32", "sh")
+    monkeypatch.setattr(overlay, "shell", lambda _: failing)
+    with pytest.raises(SandboxError) as caught:
+        await select_sandbox(SandboxChoice.AUTO)
+    assert caught.value.message == Message("sandbox.probe-failed", {"reason": "mount: unknown filesystem"})
+    assert caught.value.remedy is not None
+
+
 async def test_none_is_chosen_only_by_name_and_says_its_risk() -> None:
     """`none` works where asked for, with its risk as a message; no other choice gives it."""
     sandbox = await select_sandbox(SandboxChoice.NONE)

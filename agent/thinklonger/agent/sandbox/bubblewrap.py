@@ -30,12 +30,16 @@ class BubblewrapSandbox:
         """Run something in a layer over a tiny tree; raises SandboxError with what to install or to allow."""
         tool("bwrap")
         command = Command(("sh", "-c", f"cat {PROBE} && : >{PROBE}"), limits=Limits(wall_seconds=PROBE_SECONDS))
-        with boundary(SandboxError, "sandbox.probe-failed"):
+        try:
             async with (
                 self.open(Path(__file__).parent, [PROBE], readable=()) as session,
                 session.layer({PROBE: FileState(b"works")}) as layer,
             ):
                 result = await layer.run(command)
+        except SandboxError as error:
+            if error.message.key not in ("sandbox.broken", "sandbox.freeze-failed"):
+                raise
+            raise SandboxError("sandbox.probe-failed", reason=str(error.message.params["reason"])) from error
         if result.exit_code != 0 or result.output != b"works":
             raise SandboxError("sandbox.probe-failed", reason=result.output.decode(errors="replace").strip())
 
