@@ -23,6 +23,7 @@ from thinklonger.agent.sandbox import (
     copying,
     folders,
     layering,
+    overlay,
     risk,
     seccomp,
     select_sandbox,
