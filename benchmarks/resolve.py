@@ -1,14 +1,16 @@
 """Small bugs through the whole of `thinklonger resolve`: how many are proved, how fast, and is what is proved right?
 
-    python benchmarks/resolve.py [--cases tests/solver/bugs] [--limit N] [--name PART] [--held-out]
+    python benchmarks/resolve.py [--cases tests/solver/bugs] [--limit N] [--name PART] [--held-out] [--weak]
 
 A case is a small program with one mistake, the failing test that a reporter would have (`visible`), and stronger
-tests that the solver never sees (`hidden`). Each case runs as a user would run it: its own folder, one command, a
+tests that the solver never sees (`hidden`). Unless `--weak` is given, every second assertion of the hidden tests is
+shown to the solver too, and only the others judge it: a project has more than the one failing test. Each case runs as a user would run it: its own folder, one command, a
 fresh process. Printed: label, seconds, candidates tried, and whether the patch passes the hidden tests; at the end
 the counts, and the number that must be zero: `verified` patches that fail a hidden test.
 """
 
 import argparse
+import ast
 import hashlib
 import json
 import os
@@ -18,7 +20,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 CASES = Path(__file__).resolve().parent.parent / "tests" / "solver" / "bugs"
@@ -58,6 +60,21 @@ def read_cases(folder: Path) -> list[Case]:
             program = bug["code"].replace(bug["right"], bug["wrong"], 1)
             cases.append(Case(bug["name"], program, bug["visible"], bug["hidden"]))
     return cases
+
+
+def shared_out(case: Case) -> Case:
+    """The case with every second assertion of its hidden tests shown, and only the others kept to judge by."""
+    hidden = ast.parse(case.hidden)
+    shown = ast.parse(case.hidden)
+    number = 0
+    for kept, given in zip(ast.walk(hidden), ast.walk(shown), strict=True):
+        if not (isinstance(kept, ast.FunctionDef) and isinstance(given, ast.FunctionDef)):
+            continue
+        for place, statement in enumerate(kept.body):
+            if isinstance(statement, ast.Assert):
+                number += 1
+                (kept if number % 2 else given).body[place] = ast.Pass()
+    return replace(case, visible=f"{case.visible}\n\n{ast.unparse(shown)}", hidden=ast.unparse(hidden))
 
 
 def resolve(case: Case, folder: Path) -> Outcome:
@@ -114,9 +131,12 @@ def main() -> int:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--name", default="")
     parser.add_argument("--held-out", action="store_true", help="only the half that nobody tunes on")
+    parser.add_argument("--weak", action="store_true", help="show the solver the reporter's test alone")
     options = parser.parse_args()
     cases = [case for case in read_cases(options.cases) if options.name in case.name]
     cases = [case for case in cases if case.held_out or not options.held_out][: options.limit]
+    if not options.weak:
+        cases = [shared_out(case) for case in cases]
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="resolve-") as folder:
         for case in cases:

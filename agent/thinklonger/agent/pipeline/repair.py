@@ -17,7 +17,7 @@ from thinklonger.agent.protocols import Proposer, Task
 from thinklonger.agent.search import explore, within
 from thinklonger.agent.solver import Solver
 from thinklonger.agent.stages.patch import Proposal, propose
-from thinklonger.agent.stages.verify.cheating import cheat_flags
+from thinklonger.agent.stages.verify.cheating import cheat_flags, cheat_notes
 from thinklonger.agent.stages.verify.proof import Proof, prove_candidate
 from thinklonger.agent.stages.verify.ranking import CandidateFacts, Evidence, Verdict, rank
 from thinklonger.agent.stages.verify.reproduction import Origin, Reproduction
@@ -96,11 +96,13 @@ class Repair:
                 candidate = proposal.candidate
                 proposals[candidate.id] = proposal
                 announced.append(_proposed(proposal))
-                yield Screened(candidate.id, {**self.survey.base, **layer_of(candidate.changes)})
+                yield Screened(candidate.id, layer_of(candidate.changes))
 
         def check(stream: AsyncIterator[Proposal]) -> AsyncIterator[ScreenResult]:
             workers = settings.workers or len(os.sched_getaffinity(0))
-            return workshop.harness.screen(tests, layers(stream), workers=workers, seconds_per_candidate=allowance)
+            return workshop.harness.screen(
+                tests, layers(stream), base=self.survey.base, workers=workers, seconds_per_candidate=allowance
+            )
 
         found = explore(propose(self._proposers(), self._task(reproduction)), check, keep=_passed, enough=enough)
         self.exhausted = True
@@ -257,6 +259,9 @@ class Repair:
         """The label of a proved candidate: the verdict's, but never `verified` by a test that we wrote ourselves."""
         label = self.verdict.labels.get(name, Label.UNVERIFIED)
         reasons = self.verdict.reasons if name == self.verdict.order[0] else ()
+        changes = self.survivors[name].candidate.changes
+        issue = self.survey.request.issue
+        reasons = (*reasons, *cheat_notes(changes, is_test=self.survey.repository.is_test, issue=issue))
         if label is Label.VERIFIED and reproduction.origin is Origin.EXAMPLE:
             return Label.PARTLY_VERIFIED, (*reasons, Message("pipeline.example-only"))
         return label, reasons
