@@ -4,9 +4,10 @@
 
 A case is a small program with one mistake, the failing test that a reporter would have (`visible`), and stronger
 tests that the solver never sees (`hidden`). Unless `--weak` is given, every second assertion of the hidden tests is
-shown to the solver too, and only the others judge it: a project has more than the one failing test. Each case runs as a user would run it: its own folder, one command, a
-fresh process. Printed: label, seconds, candidates tried, and whether the patch passes the hidden tests; at the end
-the counts, and the number that must be zero: `verified` patches that fail a hidden test.
+shown to the solver too, and only the others judge it: a project has more than the one failing test. Each case runs
+as a user would run it: its own folder, one command, a fresh process. Printed: label, whether the patch passes the
+hidden tests, seconds; at the end the counts, and the number that must be zero: `verified` patches that fail a hidden
+test.
 """
 
 import argparse
