@@ -12,7 +12,7 @@ from thinklonger.agent.types import Symbol, SymbolKind
 _INSTALLED = ("site-packages", "dist-packages")
 _MOST_DEFINITIONS = 200
 """A name with more definitions than this says nothing about where."""
-_MOST_NAMES = 250
+_MOST_NAMES = 100
 
 
 class Role(StrEnum):

@@ -11,7 +11,7 @@ from thinklonger.agent.stages.localize.pool import Pool
 from thinklonger.agent.stages.localize.weights import Weights
 from thinklonger.agent.types import EvidenceKind, Message
 
-_MOST_TERMS = 80
+_MOST_TERMS = 60
 _WORDS_ONLY = bytes(byte if byte >= 128 or chr(byte).isalnum() or byte == ord("_") else 32 for byte in range(256))  # noqa: PLR2004 - ASCII
 """Everything but words becomes a space: cutting bytes so takes less than half of an expression's time."""
 

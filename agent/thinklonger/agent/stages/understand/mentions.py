@@ -1,6 +1,6 @@
 """What the issue names outright: definitions, paths, frames of pasted tracebacks, wording that stands in the code."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import sqrt
 from pathlib import PurePosixPath
 
@@ -15,7 +15,7 @@ from thinklonger.agent.issue import (
     resolve_names,
     resolve_paths,
 )
-from thinklonger.agent.repository import Repository, split_terms
+from thinklonger.agent.repository import Posting, Repository, split_terms
 from thinklonger.agent.stages.understand.signals import Hint, Signal, quote_list
 from thinklonger.agent.stages.understand.weights import Weights
 from thinklonger.agent.types import EvidenceKind, Message
@@ -76,9 +76,11 @@ def pasted_frames(clues: Clues, table: PathTable, weights: Weights) -> Signal:
     return hints
 
 
-def quoted_wording(clues: Clues, repository: Repository, weights: Weights) -> Signal:
-    """Files that contain a message or a line of code of the issue word for word."""
-    search = _Search(repository)
+def quoted_wording(
+    clues: Clues, repository: Repository, weights: Weights, *, known: Mapping[str, Sequence[Posting]]
+) -> Signal:
+    """Files with a message or a line of code of the issue word for word; `known` postings are not read again."""
+    search = _Search(repository, known)
     doubt: dict[PurePosixPath, float] = {}
     best: dict[PurePosixPath, tuple[float, Phrase]] = {}
     for phrase in read_phrases(clues):
@@ -108,8 +110,9 @@ def _strength(phrase: Phrase, share: float, origins: int) -> float:
 class _Search:
     """Word-for-word search in the few files that have all words of a wording, by the index."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, known: Mapping[str, Sequence[Posting]]) -> None:
         self._repository = repository
+        self._known = known
         self._paths = repository.paths()
         self._files: dict[str, frozenset[int]] = {}
         self._texts: dict[int, bytes] = {}
@@ -141,7 +144,9 @@ class _Search:
     def _having(self, term: str) -> frozenset[int]:
         """The files that have a term in their text."""
         if term not in self._files:
-            self._files[term] = frozenset([posting[0] for posting in self._repository.postings(term)])
+            self._files[term] = frozenset(
+                [posting[0] for posting in self._known.get(term) or self._repository.postings(term)]
+            )
         return self._files[term]
 
     def _text(self, file: int) -> bytes:

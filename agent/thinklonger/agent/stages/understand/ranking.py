@@ -72,7 +72,7 @@ def rank_files(  # noqa: PLR0913 - all that is known about the fault, by name
         failing_frames(reproduction, repository, weights),
         pasted_frames(clues, table, weights),
         named_definitions(clues, repository, weights),
-        quoted_wording(clues, repository, weights),
+        quoted_wording(clues, repository, weights, known={term: found for term, _, found in words.terms}),
         ran,
     ):
         for path, hint in signal.items():

@@ -11,7 +11,7 @@ from thinklonger.agent.stages.understand.signals import Hint, Signal
 from thinklonger.agent.stages.understand.weights import Weights
 from thinklonger.agent.types import EvidenceKind, Issue, Message
 
-_SOURCES = 40
+_SOURCES = 25
 """Suspicion spreads among this many files."""
 _ACCESSORY_FOLDERS = frozenset(
     ("doc", "docs", "example", "examples", "benchmark", "benchmarks", "gallery", "tutorials", "asv_bench")

@@ -10,7 +10,7 @@ from thinklonger.agent.stages.understand.signals import Hint, quote_list
 from thinklonger.agent.stages.understand.weights import Weights
 from thinklonger.agent.types import EvidenceKind, Message
 
-_MOST_TERMS = 80
+_MOST_TERMS = 60
 """Only the heaviest words of an issue are looked up."""
 _FIELDS = Lengths._fields
 
