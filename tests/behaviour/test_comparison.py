@@ -68,6 +68,24 @@ async def test_recorded_calls_come_first_with_their_colour(compared: Compared) -
     assert found.inputs[0].origin is Origin.RED
 
 
+async def test_calls_past_the_first_failure_are_recorded(compared: Compared) -> None:
+    """A red test ends at its first failing assertion on the base; what it would have asked next counts, too."""
+    found = await compared(
+        INSERT,
+        """
+        from box import insert
+
+        def test_all():
+            assert insert([1, 3], 2) == [1, 2, 3]
+            assert insert([2, 4, 6], 9) == [2, 4, 6, 9]
+            assert insert([], 5) == [5]
+        """,
+        [("len(items) - 1", "len(items)")],
+    )
+    recorded = {given.words: given.origin for given in found.inputs if given.origin.recorded}
+    assert recorded == dict.fromkeys(("insert([1, 3], 2)", "insert([2, 4, 6], 9)", "insert([], 5)"), Origin.RED)
+
+
 async def test_variations_keep_what_all_calls_have_in_common(compared: Compared) -> None:
     """Inputs inside the domain keep order, sign and types of the recorded calls, so that right code is not blamed."""
     found = await compared(INSERT, INSERT_TESTS, [("len(items) - 1", "len(items)")])

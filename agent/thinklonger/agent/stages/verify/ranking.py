@@ -33,8 +33,9 @@ from thinklonger.agent.execution.behaviour import (
 )
 from thinklonger.agent.types import Agreement, Label, Message
 
-_TELLING = 3  # strength of a call with one of many possible answers; one of few (a truth value, an error) has 1
-_PLAIN_TEST = 2  # strength of a test whose calls could not be recorded
+_TELLING = 6  # strength of a call with one of many possible answers
+_PLAIN = 3  # strength of a call with one of few possible answers: a truth value, nothing, an error
+_PLAIN_TEST = 4  # strength of a test whose calls could not be recorded
 FADING = 0.5  # each further member of a group adds this much less: near-copies of one edit are not more evidence
 DIFFERENCES = 3  # differences that a receipt tells
 
@@ -113,8 +114,8 @@ class Thresholds:
     """
 
     share: float = 0.8
-    strength: int = 10
-    strong: int = 15
+    strength: int = 20
+    strong: int = 30
     weight: float = 0.12
     weight_strong: float = 0.06
     spread: float = 0.05
@@ -241,7 +242,7 @@ def doubts_about(groups: Sequence[Group], evidence: Evidence, thresholds: Thresh
 
 
 def strength_of(candidate: str, evidence: Evidence) -> int:
-    """How much the tests can tell apart: each different call counts three, one for an answer of few possible ones.
+    """How much the tests can tell apart: each different call counts six, or three where few answers are possible.
 
     Calls on an object that a test builds step by step are not independent: they count no more than the tests do.
     """
@@ -253,8 +254,10 @@ def strength_of(candidate: str, evidence: Evidence) -> int:
     alone = True
     for given, outcome in zip(comparison.inputs, behaviour, strict=True):
         if given.origin.recorded:
-            telling = outcome.kind is OutcomeKind.RETURNED and not isinstance(outcome.value, bool | None)
-            found += _TELLING if telling else 1
+            telling = outcome.kind is OutcomeKind.RETURNED and (
+                bool(outcome.changed) or not isinstance(outcome.value, bool | None)
+            )
+            found += _TELLING if telling else _PLAIN
             alone = alone and not given.receiver
     return found if alone else min(found, _TELLING * evidence.tests)
 

@@ -171,8 +171,8 @@ class Domain:
                 trait.letters.update((letter, None) for item in constants if type(item) is str for letter in item)
         self.relations = learned(calls)
 
-    def broken(self, call: Call) -> int:
-        """How many ranges, shapes and relations an input breaks; 0 inside the domain."""
+    def broken(self, call: Call) -> tuple[int, int]:
+        """How many ranges and shapes, and how many relations, an input breaks; none inside the domain."""
         count = 0
         for _, role, value in walk(call):
             trait = self.traits.get(role)
@@ -180,7 +180,7 @@ class Domain:
                 count += 2
             elif not trait.keeps(value):
                 count += 1
-        return count + sum(1 for _, holds in self.relations if not safely(holds, call))
+        return count, sum(1 for _, holds in self.relations if not safely(holds, call))
 
 
 def safely(check: Check, call: Call) -> bool:

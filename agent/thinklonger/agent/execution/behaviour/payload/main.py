@@ -10,6 +10,7 @@ Request and answer are JSON; `comparison.py` on the other side says what the fie
 from __future__ import annotations
 
 import gc
+import importlib.util
 import json
 import os
 import signal
@@ -20,9 +21,10 @@ from typing import Any
 
 from .canonical import text
 from .recording import Call, Recorder, State, distinct
+from .rehearsal import Rehearsal
 from .replay import Input, Job, Pool
 from .runners import run_tests
-from .transplant import Module, changed, compiled, loaded, tree
+from .transplant import Module, Names, changed, compiled, loaded, tree
 from .variation import variations
 
 Value = Any  # values of the code under test: anything at all
@@ -30,7 +32,7 @@ Value = Any  # values of the code under test: anything at all
 BASE = -1
 AGAIN = -2  # the base once more: what differs from the first time depends on more than the input
 SEEDS = 40  # recorded calls that are varied
-FIRST = 64  # inputs of the first round; a round that the clock cuts is not compared
+FIRST = 48  # inputs of the first round, which has the whole time again; a later one that the clock cuts is dropped
 ROUND = 128
 LARGEST, LONGEST, MOST = 100_000, 3, 12  # constants of the code that are worth trying: size, length, number
 
@@ -61,9 +63,9 @@ class Work:
         with open(os.path.join(self.folder, name), "rb") as handle:
             return handle.read()
 
-    def edited(self) -> set[tuple[str, str, int]]:
-        """File, name and first line of every code object of the base that some candidate edits."""
-        found: set[tuple[str, str, int]] = set()
+    def edited(self) -> dict[str, set[Names]]:
+        """The functions of the base, by file, that some candidate edits; none stands for the whole file."""
+        found: dict[str, set[Names]] = {}
         for path in sorted({path for files in self.request["candidates"] for path in files}):
             absolute = os.path.join(self.root, path)
             try:
@@ -71,15 +73,27 @@ class Work:
                     codes = tree(compiled(handle.read(), absolute))
             except (OSError, SyntaxError, ValueError):
                 continue
-            names = self._edited_names(codes, absolute, path)
-            for name in sorted(names or set(codes)):
+            found[path] = self._edited_names(codes, absolute, path)
+            for name in sorted(found[path]):
+                self.constants.extend(_constants(codes[name], None))
+        return found
+
+    def positions(self, edited: dict[str, set[Names]], candidate: int) -> set[tuple[str, str, int]]:
+        """File, name and first line of the edited functions, as they are in the base or in a candidate."""
+        found: set[tuple[str, str, int]] = set()
+        for path, names in edited.items():
+            absolute = os.path.join(self.root, path)
+            changed_here = candidate >= 0 and path in self.request["candidates"][candidate]
+            with open(absolute, "rb") as handle:
+                source = self.candidate_source(candidate, path) if changed_here else handle.read()
+            codes = tree(compiled(source, absolute))
+            for name in names or set(codes):
                 if name in codes:
-                    self.constants.extend(_constants(codes[name], None) if names else [])
                     found.add((absolute, codes[name].co_name, codes[name].co_firstlineno))
         return found
 
-    def _edited_names(self, codes: dict[tuple[str, ...], types.CodeType], absolute: str, path: str) -> set[Any]:
-        names: set[Any] = set()
+    def _edited_names(self, codes: dict[Names, types.CodeType], absolute: str, path: str) -> set[Names]:
+        names: set[Names] = set()
         for candidate, files in enumerate(self.request["candidates"]):
             if path in files:
                 try:
@@ -87,36 +101,46 @@ class Work:
                 except (SyntaxError, ValueError):
                     continue
         names = {_enclosing(name) for name in names}
-        functions = {name for name in names if name in codes and codes[name].co_flags & 0x01}
-        body = any(name in codes and not codes[name].co_flags & 0x01 for name in names)
-        return set() if body and not functions else functions
+        return {name for name in names if name in codes and codes[name].co_flags & 0x01}
 
     def record(self) -> None:
-        """Run the tests; keep the calls to the edited code."""
-        recorder = Recorder(self.root, self.edited(), set())
-        states: list[State] = []
-
-        def collected(test_files: set[str]) -> None:
-            recorder.is_test |= test_files
-            own = [item for item in list(sys.modules.values()) if self._own(item)]
-            states.append(State(own))
-
-        try:
-            self.tests = run_tests(self.request, recorder, collected)
-        except ImportError:
+        """Run the tests on the base, and beside it on the first candidate; keep the calls to the edited code."""
+        edited = self.edited()
+        if importlib.util.find_spec(self.request["runner"]) is None:
             self.problem = "no-runner"
             return
+        rehearsal = Rehearsal(lambda: self._watched(edited, 0)[1]) if self.request["candidates"] else None
+        states: list[State] = []
+        self.tests, calls = self._watched(edited, BASE, states)
         for state in states:
             state.restore()
         self.red = {name for name, word in self.tests.items() if word == "red"}
-        calls = distinct(recorder.outer, SEEDS)
-        if not calls or (len(distinct(recorder.direct, SEEDS)) and not _variable(calls)):
-            calls = distinct(recorder.direct, SEEDS) or calls
-        self.calls = calls
+        if rehearsal is not None:
+            calls += rehearsal.calls(max(0.5, self.left() / 3))
+        self.calls = distinct(calls, SEEDS)
         if not self.tests:
             self.problem = "no-tests"
-        elif not calls:
+        elif not self.calls:
             self.problem = "no-calls"
+
+    def _watched(
+        self, edited: dict[str, set[Names]], candidate: int, states: list[State] | None = None
+    ) -> tuple[dict[str, str], list[Call]]:
+        """Run the tests as base or candidate: each test's colour, and the calls."""
+        recorder = Recorder(self.root, self.positions(edited, candidate), set())
+
+        def collected(test_files: set[str]) -> None:
+            recorder.is_test |= test_files
+            if candidate >= 0:
+                self.load()
+                self.become(candidate)
+            if states is not None:
+                states.append(State([item for item in list(sys.modules.values()) if self._own(item)]))
+
+        tests = run_tests(self.request, recorder, collected)
+        if recorder.outer and (_variable(recorder.outer) or not recorder.direct):
+            return tests, recorder.outer
+        return tests, recorder.direct
 
     def _own(self, module: Value) -> bool:
         path = getattr(module, "__file__", None)
@@ -227,7 +251,7 @@ def compared(work: Work, inputs: list[Input]) -> tuple[Pool, int]:
             break
         indices = list(range(at, min(at + size, len(inputs))))
         jobs = [_job(work, candidate, indices) for candidate in [BASE, AGAIN, *range(count)]]
-        allowed = deadline if at else max(deadline, began + 2.0)
+        allowed = deadline if at else max(deadline, began + float(work.request["seconds"]))
         if not pool.run(jobs, allowed):
             break
         slowest = (time.monotonic() - began) / len(indices)
@@ -251,6 +275,8 @@ def answer(work: Work) -> dict[str, Value]:
     gc.freeze()
     pool, complete = compared(work, inputs)
     first, again = pool.answers.get(BASE, {}), pool.answers.get(AGAIN, {})
+    if not complete:
+        return {"problem": "no-time"}
     kept = [i for i in range(complete) if first.get(i) == again.get(i)]
     table: dict[str, int] = {}
     rows = {

@@ -25,15 +25,15 @@ TOLERATED = 3  # broken traits of an input that is still tried
 class Variation:
     """An input made from a recorded call: which call, the arguments, how many traits of the domain it breaks.
 
-    `edge`: it breaks one only, by an empty or zero argument.
+    `edge`: it breaks one range or shape only, by an empty or zero argument.
     """
 
-    def __init__(self, seed: int, arguments: Call, broken: int) -> None:
+    def __init__(self, seed: int, arguments: Call, broken: tuple[int, int]) -> None:
         """Take what the class's docstring says."""
         self.seed = seed
         self.arguments = arguments
-        self.broken = broken
-        self.edge = broken == 1 and any(_nothing(item) for item in arguments)
+        self.broken = sum(broken)
+        self.edge = broken[0] == 1 and any(_nothing(item) for item in arguments)
 
 
 def variations(calls: list[Call], limit: int, seed: int, constants: list[Value]) -> list[Variation]:
@@ -49,7 +49,7 @@ def variations(calls: list[Call], limit: int, seed: int, constants: list[Value])
     for _ in range(6):
         if len(maker.strict) < limit:
             maker.take(maker.evolved(limit), limit)
-    strict, loose = maker.strict, sorted(maker.loose, key=lambda made: (made.broken, not made.edge))
+    strict, loose = maker.strict, sorted(maker.loose, key=lambda made: (not made.edge, made.broken))
     share = max(int(limit * LOOSE_SHARE), min(24, limit - len(strict)))
     kept = loose[:share]
     return strict[: limit - len(kept)] + kept
@@ -158,7 +158,7 @@ def apply(call: Call, seed: int, change: tuple[Path, Value], domain: Domain) -> 
     except Exception:  # noqa: BLE001 (copying and setting run the objects' own code, which may raise anything)
         return None
     nested = any(kind == "attribute" for kind, _ in path[1:])
-    return Variation(seed, arguments, broken + (1 if nested and _linked(domain) else 0))
+    return Variation(seed, arguments, (broken[0] + (1 if nested and _linked(domain) else 0), broken[1]))
 
 
 def _linked(domain: Domain) -> bool:
