@@ -168,7 +168,7 @@ def _plain_order(item: CandidateFacts) -> tuple[int, float, int, str]:
 
 
 def _other_label(item: CandidateFacts) -> Label:
-    return Label.PARTLY_VERIFIED if item.sound and not item.flags else Label.UNVERIFIED
+    return Label.PARTLY_VERIFIED if item.sound else Label.UNVERIFIED
 
 
 def grouped(facts: Sequence[CandidateFacts], comparison: Comparison | None) -> tuple[Group, ...]:

@@ -1,0 +1,228 @@
+"""Which survivor comes first and what label it may carry, over tables of facts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thinklonger.agent.execution.behaviour import (
+    Behaviour,
+    CallInput,
+    CallOutcome,
+    Comparison,
+    Origin,
+    OutcomeKind,
+    Plain,
+)
+from thinklonger.agent.execution.behaviour.grouping import differences_of, digest_of, groups_of
+from thinklonger.agent.messages import LANGUAGES, render
+from thinklonger.agent.stages.verify.ranking import CandidateFacts, Evidence, Thresholds, Verdict, rank, weight_of
+from thinklonger.agent.types import Label, Message
+
+RECORDED = ([3, 1], [9, 7, 8], [2, 5], [4], [6, 6])
+VARIED = ([3, 2], [1, 3], [9, 8], [5, 2], [8, 7, 9], [4, 4])
+
+
+def returned(value: Plain) -> CallOutcome:
+    """A call that gave a value."""
+    return CallOutcome(OutcomeKind.RETURNED, digest_of(OutcomeKind.RETURNED, value), repr(value), value)
+
+
+def raised(name: str) -> CallOutcome:
+    """A call that raised."""
+    return CallOutcome(OutcomeKind.RAISED, digest_of(OutcomeKind.RAISED, name), f"raise {name}", exception=name)
+
+
+def hung() -> CallOutcome:
+    """A call that did not end."""
+    return CallOutcome(OutcomeKind.HUNG, digest_of(OutcomeKind.HUNG), "")
+
+
+def ordered(items: Sequence[int]) -> CallOutcome:
+    """What a right candidate gives: the items in order."""
+    return returned(sorted(items))
+
+
+def comparison(varied: Mapping[str, Sequence[CallOutcome]]) -> Comparison:
+    """Candidates that sort alike on the tests' own inputs, and give these outcomes on variations of them."""
+    inputs = [
+        CallInput("order", f"order({items})", (items,), Origin.RED if place < 2 else Origin.GREEN)
+        for place, items in enumerate(RECORDED)
+    ]
+    inputs += [CallInput("order", f"order({items})", (items,), Origin.RED_VARIED) for items in VARIED]
+    expected = tuple(ordered(items) for items in RECORDED)
+    behaviours: dict[str, Behaviour] = {name: expected + tuple(outcomes) for name, outcomes in varied.items()}
+    base = tuple(returned(list(items)) for items in (*RECORDED, *VARIED))
+    groups = groups_of(inputs, behaviours)
+    return Comparison(tuple(inputs), base, behaviours, groups, differences_of(inputs, behaviours, groups))
+
+
+RIGHT = [ordered(items) for items in VARIED]
+
+
+def facts(**priors: float) -> list[CandidateFacts]:
+    """Candidates by id and prior."""
+    return [CandidateFacts(name, prior, name, 2) for name, prior in priors.items()]
+
+
+def judge(table: Sequence[CandidateFacts], varied: Mapping[str, Sequence[CallOutcome]], tried: int = 400) -> Verdict:
+    """The verdict over candidates that were compared."""
+    return rank(table, Evidence(tried, len(RECORDED), comparison=comparison(varied)))
+
+
+def keys(verdict: Verdict) -> set[str]:
+    """The reasons' keys."""
+    return {reason.key.removeprefix("verdict.") for reason in verdict.reasons}
+
+
+def test_nothing_to_rank_is_unverified() -> None:
+    """No survivor, no label."""
+    assert rank([], Evidence(10, 2)) == Verdict()
+
+
+def test_survivors_that_behave_alike_are_verified() -> None:
+    """Strong tests, several spellings of one repair: verified, the likeliest first."""
+    verdict = judge(facts(a=0.2, b=0.5), {"a": RIGHT, "b": RIGHT})
+    assert verdict.order == ("b", "a")
+    assert verdict.label is verdict.labels["b"] is Label.VERIFIED
+    assert verdict.labels["a"] is Label.PARTLY_VERIFIED
+    assert "alike" in keys(verdict)
+    assert verdict.agreement is not None
+    assert (verdict.agreement.survivors, verdict.agreement.behaviours, verdict.agreement.share) == (2, 1, 1.0)
+
+
+def test_two_plausible_behaviours_are_ambiguous_and_told() -> None:
+    """Where two behaviours are about as likely, the label drops and the receipt says on which input they part."""
+    other = [returned(sorted(items, reverse=True)) if items[0] == 9 else ordered(items) for items in VARIED]
+    verdict = judge(facts(a=0.5, b=0.4), {"a": RIGHT, "b": other})
+    assert verdict.label is Label.PARTLY_VERIFIED
+    assert "ambiguous" in keys(verdict)
+    assert verdict.agreement is not None
+    (difference,) = verdict.agreement.differences
+    assert "order([9, 8])" in render(difference)
+
+
+ODD: dict[str, list[CallOutcome]] = {
+    "crashes": [raised("IndexError") for _ in VARIED],
+    "hangs": [hung() for _ in VARIED],
+    "strangers": [returned(None) for _ in VARIED],
+    "loses-items": [returned(sorted(items)[:1]) for items in VARIED],
+}
+
+
+@pytest.mark.parametrize("odd", sorted(ODD))
+def test_odd_behaviour_near_the_tests_inputs_loses(odd: str) -> None:
+    """New crashes, hangs, foreign types and broken relations outweigh a somewhat higher prior."""
+    verdict = judge(facts(odd=0.5, right=0.4), {"odd": ODD[odd], "right": RIGHT})
+    assert verdict.order == ("right", "odd")
+
+
+def test_many_near_copies_weigh_little_more_than_one() -> None:
+    """Twenty spellings of one edit do not outvote a likelier edit."""
+    crowd = {f"crowd{number}": 0.2 for number in range(20)}
+    other = [returned([0, *items]) for items in VARIED]
+    verdict = judge(facts(right=0.5, **crowd), {"right": RIGHT} | dict.fromkeys(crowd, other))
+    assert verdict.order[0] == "right"
+
+
+def test_a_lone_behaviour_that_breaks_a_promise_of_all_tests_is_not_verified() -> None:
+    """Every test keeps the items; a patch that loses some elsewhere is no more than partly verified."""
+    verdict = judge(facts(a=0.9), {"a": ODD["loses-items"]})
+    assert verdict.label is Label.PARTLY_VERIFIED
+    assert "promise-broken" in keys(verdict)
+
+
+def test_flagged_candidates_come_after_honest_ones() -> None:
+    """What looks like cheating ranks below all that does not, and is never verified."""
+    honest, cheat = facts(honest=0.1, cheat=0.9)
+    cheat = replace(cheat, flags=(Message("verdict.flagged", {"count": 1}),))
+    verdict = judge([honest, cheat], {"honest": RIGHT, "cheat": RIGHT})
+    assert verdict.order == ("honest", "cheat")
+    assert verdict.labels["cheat"] is Label.PARTLY_VERIFIED
+    alone = judge([cheat], {"cheat": RIGHT})
+    assert alone.label is Label.PARTLY_VERIFIED
+
+
+def test_execution_facts_come_before_everything() -> None:
+    """A candidate that does not reproduce, or breaks a test, is last and unverified, whatever its prior."""
+    good, red, worse = facts(good=0.01, red=0.9, worse=0.8)
+    red = replace(red, reproduced=False)
+    worse = replace(worse, regression_held=False)
+    verdict = judge([red, worse, good], {"good": RIGHT, "red": RIGHT, "worse": RIGHT})
+    assert verdict.order[0] == "good"
+    assert verdict.labels["red"] is verdict.labels["worse"] is Label.UNVERIFIED
+    assert judge([red], {"red": RIGHT}).label is Label.UNVERIFIED
+    assert judge([worse], {"worse": RIGHT}).label is Label.UNVERIFIED
+
+
+def test_few_or_weak_tests_are_not_proof() -> None:
+    """Too few calls, or tests that let many candidates pass, hold the label down."""
+    one = comparison({"a": RIGHT})
+    shown = [place for place, given in enumerate(one.inputs) if not given.origin.recorded or place < 2]
+    few = replace(
+        one,
+        inputs=tuple(one.inputs[place] for place in shown),
+        base=tuple(one.base[place] for place in shown),
+        behaviours={"a": tuple(one.behaviours["a"][place] for place in shown)},
+    )
+    assert "few-tests" in keys(rank(facts(a=0.9), Evidence(400, 2, comparison=few)))
+    crowd = {f"c{number}": 0.4 for number in range(30)}
+    assert "weak-tests" in keys(judge(facts(**crowd), dict.fromkeys(crowd, RIGHT), tried=100))
+
+
+def test_an_unlikely_edit_needs_more() -> None:
+    """A kind of edit that is rarely a repair is not verified by a handful of tests."""
+    assert "unlikely" in keys(judge(facts(a=0.01), {"a": RIGHT}))
+    assert judge(facts(a=0.5), {"a": RIGHT}).label is Label.VERIFIED
+
+
+def test_survivors_that_could_not_be_compared_are_not_verified() -> None:
+    """Without a comparison several survivors stay ambiguous; a single one may stand on many tests."""
+    assert "not-compared" in keys(rank(facts(a=0.9, b=0.1), Evidence(400, 9)))
+    assert rank(facts(a=0.9), Evidence(400, 9)).label is Label.VERIFIED
+    assert rank(facts(a=0.9), Evidence(400, 2)).label is Label.PARTLY_VERIFIED
+
+
+def test_every_reason_has_words() -> None:
+    """All sentences that a verdict may use are in the catalogue, in each language."""
+    other = [returned([0, *items]) for items in VARIED]
+    verdicts = [
+        judge(facts(a=0.5), {"a": RIGHT}),
+        judge(facts(a=0.5, b=0.5), {"a": RIGHT, "b": RIGHT}),
+        judge(facts(a=0.5, b=0.5), {"a": RIGHT, "b": other}),
+        judge(facts(a=0.5, b=0.001), {"a": RIGHT, "b": other}),
+        judge(facts(a=0.01), {"a": ODD["loses-items"]}),
+        rank(facts(a=0.5, b=0.5), Evidence(4, 1)),
+        rank([replace(facts(a=0.5)[0], reproduced=False)], Evidence(4, 1)),
+        rank([replace(facts(a=0.5)[0], regression_held=None)], Evidence(400, 9)),
+    ]
+    for verdict in verdicts:
+        for language in LANGUAGES:
+            assert all(render(reason, language) for reason in verdict.reasons)
+
+
+@given(st.lists(st.floats(0.001, 1.0), min_size=1, max_size=30))
+def test_weight_is_between_the_best_and_twice_the_best(priors: list[float]) -> None:
+    """More members never make a group lighter, nor more than twice as heavy as its best."""
+    weight = weight_of(priors)
+    assert max(priors) <= weight <= 2 * max(priors)
+
+
+@given(st.permutations(["a", "b", "c", "d"]))
+def test_order_does_not_depend_on_the_order_of_facts(names: list[str]) -> None:
+    """The same candidates in another order get the same verdict."""
+    priors = {"a": 0.5, "b": 0.4, "c": 0.3, "d": 0.2}
+    other = [returned([0, *items]) for items in VARIED]
+    varied = {"a": RIGHT, "b": other, "c": RIGHT, "d": ODD["crashes"]}
+    table = facts(**{name: priors[name] for name in names})
+    verdict = judge(table, {name: varied[name] for name in names})
+    assert verdict.order == judge(facts(**priors), varied).order
+
+
+def test_thresholds_are_adjustable() -> None:
+    """A caller may ask for more than the calibrated defaults."""
+    table = facts(a=0.5)
+    found = rank(table, Evidence(400, 5, comparison=comparison({"a": RIGHT})), Thresholds(strength=1000))
+    assert found.label is Label.PARTLY_VERIFIED
