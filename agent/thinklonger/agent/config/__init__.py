@@ -27,7 +27,8 @@ class SandboxSettings:
 class SearchSettings:
     """How much to search.
 
-    `budget`: rollouts, or None for 'auto' (widen while it pays). `seconds`: stop proposing after this long.
+    `budget`: rollouts, or None for 'auto' (widen while it pays). `seconds`: how long a run
+    should take; proposing stops early enough to prove what was found.
     `workers`: sandboxes at once; 0 means one for each core that this process may use. `candidates`: patches a
     rollout may try with the built-in solver.
     """
@@ -42,7 +43,7 @@ class SearchSettings:
 class RegressionSettings:
     """Which other tests must not get worse: chosen under `seconds` of estimated running time; `whole` runs them all."""
 
-    seconds: float = 60.0
+    seconds: float = 20.0
     whole: bool = False
 
 

@@ -48,6 +48,7 @@ ROLLOUTS_AT_MOST = 8  # what budget 'auto' may grow to
 AFTER_FIRST = 400  # candidates to try beyond the first that passes: does another one behave differently?
 COMPARED = 40  # survivors that are compared, the most promising
 PROOFS = 6  # survivors that are proved in a fresh layer, at most
+LEAST_SECONDS = 5.0  # for proposing, however long the survey took
 PROOF_SECONDS = 12.0  # kept back from the time budget for comparing and proving
 SCREENING_SECONDS = 1.5  # how long the green tests may take that are screened along with the red ones
 
@@ -57,7 +58,6 @@ class Repair:
     """One search for a patch; `search`, `prove` and `finish` are called in this order."""
 
     survey: Survey
-    started: float = field(default_factory=time.monotonic)
     survivors: dict[str, Proposal] = field(default_factory=dict[str, Proposal])
     proofs: dict[str, Proof] = field(default_factory=dict[str, Proof])
     receipts: dict[str, Receipt] = field(default_factory=dict[str, Receipt])
@@ -85,7 +85,8 @@ class Repair:
     async def _screened(self, workshop: Workshop, reproduction: Reproduction) -> AsyncGenerator[Event]:
         settings = self.survey.request.settings.search
         rollouts = settings.budget or ROLLOUTS_AT_MOST
-        left = max(5.0, settings.seconds - PROOF_SECONDS)
+        spent = time.monotonic() - self.survey.started
+        left = max(LEAST_SECONDS, settings.seconds - spent - PROOF_SECONDS)
         enough = within(items=rollouts * settings.candidates, seconds=left, after_first=AFTER_FIRST)
         tests, allowance = self._screening(reproduction)
         proposals: dict[str, Proposal] = {}

@@ -81,6 +81,7 @@ class Survey:
 
     request: Request
     stack: AsyncExitStack
+    started: float = field(default_factory=time.monotonic)
     repository: Repository = field(init=False)
     clues: Clues = field(init=False)
     workshop: Workshop | None = None
