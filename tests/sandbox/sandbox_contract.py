@@ -351,10 +351,10 @@ async def check_cancelling_at_any_moment(sandbox: Sandbox, ground: Path) -> None
     root, files = plant(ground, {"a": b""})
     mark = f"4{os.getpid()}.25"
     async with sandbox.open(root, files, readable=[]) as session:
-        for step in range(12):
+        for step in range(50):
             async with session.layer() as layer:
                 task = asyncio.ensure_future(layer.run(Command(("sleep", mark))))
-                await asyncio.sleep(step * 0.004)
+                await asyncio.sleep(step * 0.002)
                 task.cancel()
                 await asyncio.wait([task])
         assert await gone(mark)

@@ -43,8 +43,15 @@ class Holder:
 
     def drop(self, layer: str) -> None:
         """Have a layer removed; nobody waits for it."""
+        self._tell(f"drop {layer}")
+
+    def kill(self, pid: int) -> None:
+        """Have a process killed by its pid inside, at once: a sandbox's first process takes all others with it."""
+        self._tell(f"kill {pid}")
+
+    def _tell(self, line: str) -> None:
         if self.process.stdin is not None:
-            self.process.stdin.write(f"{layer}\n".encode())
+            self.process.stdin.write(f"{line}\n".encode())
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 # A session: the first process of its own user, process and mount namespaces. All that the session has lives in
 # them and goes with them, when our standard input (the launcher's pipe) ends: the launcher may be killed at any time.
 # $1: bytes of memory for the tree and what lies beside it, $2: a folder on disk for the tree instead, or nothing.
-# Says its process id as the host sees it. Input: names of layers to drop.
+# Says its process id as the host sees it. Input: "drop LAYER" and "kill PID" (as this namespace sees it).
 set -e
 umask 022
 read -r pid _ </proc/self/stat
@@ -21,6 +21,9 @@ printf '%s\n' 'passwd: files' 'group: files' 'hosts: files' >etc/nsswitch.conf
 printf '%s\n' 'ref: refs/heads/main' >git/HEAD
 printf '%s\n' '[core]' 'repositoryformatversion = 0' 'bare = false' >git/config
 echo "$pid"
-while read -r name; do
-    umount -l "layers/$name" && rmdir "layers/$name" || true
+while read -r what which; do
+    case $what in
+    kill) kill -KILL "$which" 2>/dev/null || true ;;
+    drop) umount -l "layers/$which" && rmdir "layers/$which" || true ;;
+    esac
 done
