@@ -13,9 +13,10 @@ class Weights:
 
     Found by coordinate ascent on ranks over 204 real issues of five projects, each project left out in turn; what
     stands here is the middle of the five fits, rounded, and it has thus seen all five: in the fits themselves, the
-    first file was right in 72 % of the issues of the project left out. `benchmarks/localize.py` measures the table. Shared words across singular and plural, words that cover a file's
-    name, and hub names discounted by their users were tried and changed nothing. Execution weights are set so that
-    what ran goes before what was only said: they are not fitted.
+    first file was right in 72 % of the issues of the project left out. `benchmarks/localize.py` measures the table.
+    Shared words across singular and plural, words that cover a file's name, and hub names discounted by their users
+    were tried and changed nothing. Execution weights are set so that what ran goes before what was only said: they
+    are not fitted.
     """
 
     # ── words: BM25F (Robertson, Zaragoza and Taylor, CIKM 2004) ─────────────────────────────────────────────────
