@@ -3,15 +3,15 @@
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, cast
 
 from thinklonger.agent.types import Outcome, TestResult
 
 _RAISES = re.compile(r"DID NOT RAISE(?: any of)? (.+)")
 _CLASS = re.compile(r"<class '(?:[\w.]+\.)?(\w+)'>")
-_EXPECTED_TYPE = re.compile(r"(?:Expected|expected|raises?)\W+(\w+(?:Error|Exception|Warning|Iteration|Interrupt))\b")
 _ASSERT = re.compile(r"^(?:E\s+)?(?:AssertionError: )?assert (.+)$", re.MULTILINE)
 _OBJECT = re.compile(r"<(?P<kind>generator object|\w+(?:\.\w+)* object|map object|filter object|zip object)")
 _LITERAL_LIMIT = 4_000
@@ -22,7 +22,8 @@ class Clues:
     """What is known about the failure.
 
     `raised`: types of the exceptions that ended the tests. `wanted`: exception types that the tests expect. `tags`:
-    words for how got and wanted differ (`BOOSTS` in `weigh` uses them). `results`: literals that the tests expect.
+    words for how got and wanted differ (`BOOSTS` in `weigh` uses them). `results`: literals that the tests
+    expect. `missing`: names that were not found, or that the interpreter suggests.
     """
 
     raised: frozenset[str] = frozenset()
@@ -30,37 +31,47 @@ class Clues:
     tags: frozenset[str] = frozenset()
     results: tuple[object, ...] = ()
     missing: frozenset[str] = frozenset()
-    texts: tuple[str, ...] = field(default=())
 
 
-def read(results: Iterable[TestResult]) -> Clues:
-    """The clues in failing tests' outcomes and texts."""
-    raised: set[str] = set()
+def read(results: Iterable[TestResult], tests: Callable[[PurePosixPath], bytes | None] = lambda _: None) -> Clues:
+    """The clues in failing tests' outcomes and texts, and in the lines of the tests (whose files `tests` reads)."""
+    red = [result for result in results if result.outcome.red]
     wanted: dict[str, None] = {}
     tags: set[str] = set()
     values: list[object] = []
-    missing: set[str] = set()
-    texts: list[str] = []
-    for result in results:
-        if not result.outcome.red:
-            continue
-        texts.append(result.text)
+    for result in red:
         name = result.exception.rpartition(".")[2]
+        wanted.update(dict.fromkeys(expected_exceptions(result.text)))
         if result.outcome is Outcome.TIMED_OUT or name in {"TimeoutError", "Timeout"}:
             tags.add("hang")
-        if name:
-            raised.add(name)
-            tags.add(name)
-        wanted.update(dict.fromkeys(expected_exceptions(result.text)))
-        missing.update(missing_names(result.text))
         if name in {"AssertionError", "", "Failed"}:
             for got, expected in comparisons(result.text):
                 values.append(expected)
                 tags.update(differences(got, expected))
             tags.update(_objects(result.text))
+    for tree, line in _test_lines(red, tests):
+        wanted.update(dict.fromkeys(exceptions_around(tree, line)))
+        values += expected_literals(tree, line)
     if wanted:
         tags.add("no-raise")
-    return Clues(frozenset(raised), tuple(wanted), frozenset(tags), tuple(values), frozenset(missing), tuple(texts))
+    wanted.pop("Exception", None)
+    raised = frozenset(result.exception.rpartition(".")[2] for result in red) - {""}
+    missing = frozenset(name for result in red for name in missing_names(result.text))
+    return Clues(raised, tuple(wanted), frozenset(tags) | raised, tuple(values), missing)
+
+
+def _test_lines(
+    red: Iterable[TestResult], tests: Callable[[PurePosixPath], bytes | None]
+) -> Iterator[tuple[ast.Module, int]]:
+    """The lines of test files on the tracebacks, with the files' trees."""
+    trees: dict[PurePosixPath, ast.Module | None] = {}
+    for result in red:
+        for frame in result.frames:
+            if frame.path not in trees:
+                trees[frame.path] = _tree(tests(frame.path))
+            tree = trees[frame.path]
+            if tree is not None:
+                yield tree, frame.line
 
 
 def expected_exceptions(text: str) -> Iterator[str]:
@@ -71,6 +82,47 @@ def expected_exceptions(text: str) -> Iterator[str]:
     if "raises" in text:
         for match in re.finditer(r"raises\(\s*(?:\w+\.)*(\w+)", text):
             yield match.group(1)
+
+
+def _tree(content: bytes | None) -> ast.Module | None:
+    try:
+        return ast.parse(content) if content is not None else None
+    except (SyntaxError, ValueError):
+        return None
+
+
+def exceptions_around(tree: ast.Module, line: int) -> Iterator[str]:
+    """Exception types that a test expects at a line: `with pytest.raises(X)`, `self.assertRaises(X, …)`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.With | ast.Expr) and node.lineno <= line <= (node.end_lineno or node.lineno):
+            calls = [item.context_expr for item in node.items] if isinstance(node, ast.With) else [node.value]
+            for call in calls:
+                if (
+                    isinstance(call, ast.Call)
+                    and call.args
+                    and _name(call.func) in {"raises", "assertRaises", "assertRaisesRegex"}
+                ):
+                    named = call.args[0].elts if isinstance(call.args[0], ast.Tuple) else [call.args[0]]
+                    yield from (name for name in map(_name, named) if name)
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def expected_literals(tree: ast.Module, line: int) -> list[object]:
+    """The literals that assertions at a line compare with."""
+    found: list[object] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert) and node.lineno <= line <= (node.end_lineno or node.lineno):
+            for compare in ast.walk(node.test):
+                if isinstance(compare, ast.Compare):
+                    for side in compare.comparators:
+                        try:
+                            found.append(ast.literal_eval(side))
+                        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+                            continue
+    return found
 
 
 def missing_names(text: str) -> Iterator[str]:

@@ -75,10 +75,8 @@ def of_annotation(node: ast.expr | None) -> Kinds:
             return of_annotation(value)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return of_annotation(left) | of_annotation(right)
-        case ast.Constant(value=None):
-            return NONE
-        case ast.Constant(value=str() as name):
-            return ANNOTATIONS.get(name, UNKNOWN)
+        case ast.Constant(value=str() | None as name):
+            return ANNOTATIONS.get(name or "None", UNKNOWN)
         case _:
             return UNKNOWN
 
@@ -100,7 +98,7 @@ def of_constant(value: object) -> Kinds:
             return UNKNOWN
 
 
-def of(node: ast.expr, lookup: Callable[[str], Kinds]) -> Kinds:
+def of(node: ast.expr, lookup: Callable[[str], Kinds]) -> Kinds:  # noqa: C901, PLR0911, PLR0912 - one case for each kind of node
     """The kinds that an expression's value can have; `lookup` knows the names."""
     match node:
         case ast.Constant(value=value):
@@ -153,7 +151,7 @@ def _of_operation(node: ast.BinOp, lookup: Callable[[str], Kinds]) -> Kinds:
         return STR
     both = left | right
     for kinds in (STR, LIST, TUPLE, SET):
-        if kinds <= both and (left == kinds or right == kinds):
+        if kinds in (left, right):
             return kinds
     if both >= FLOAT:
         return FLOAT

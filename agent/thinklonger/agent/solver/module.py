@@ -126,9 +126,10 @@ class Module:
     def indent_step(self) -> str:
         """What one level of indentation is in this file."""
         for place in self.places:
-            if place.parent is not None and place.indent and place.parent.indent is not None and not place.is_elif:
-                if place.indent.startswith(place.parent.indent) and len(place.indent) > len(place.parent.indent):
-                    return place.indent[len(place.parent.indent) :]
+            outer = place.parent.indent if place.parent is not None else None
+            inner = place.indent
+            if inner and outer is not None and inner.startswith(outer) and len(inner) > len(outer):
+                return inner[len(outer) :]
         return "    "
 
     @cached_property
@@ -145,10 +146,7 @@ class Module:
 
     def normalized(self, edit: Edit) -> str | None:
         """The digest of the file's tree after an edit; None where it would not compile, or changes nothing."""
-        if edit.reach is not None:
-            replaced = self._restructured(edit)
-        else:
-            replaced = self._new_header(edit)
+        replaced = self._restructured(edit) if edit.reach is not None else self._new_header(edit)
         if replaced is None:
             return None
         block, first, last, digests = replaced
@@ -238,7 +236,7 @@ class Module:
         return {node.__class__.__name__ for node in ast.walk(place.node)}
 
     def _legal(self, place: Place, words: Sequence[str], new: ast.AST | list[ast.stmt], old: Sequence[str]) -> bool:
-        """Whether context-bound nodes (return, yield, await, break …) stand where they may; compiles only if some do."""
+        """Whether context-bound nodes (return, yield, break …) stand where they may; compiles only if some do."""
         bound = _CONTEXTUAL.intersection(words)
         jumps = bound - {"Return", "Await", "Yield", "YieldFrom"} if isinstance(new, list) else bound
         if not bound or (bound <= set(old) and not jumps and not isinstance(new, list)):
@@ -254,7 +252,7 @@ def _parse_header(place: Place, text: str) -> ast.AST | None:
     if isinstance(node, ast.ExceptHandler):
         lead = "try:\n pass\n"
     elif isinstance(node, ast.match_case):
-        lead, tail = "match _:\n ", tail
+        lead = "match _:\n "
     elif isinstance(node, ast.Match):
         lead, tail = "", "case _:\n   pass"
     elif text.startswith("elif"):

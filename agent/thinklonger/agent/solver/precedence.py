@@ -22,16 +22,12 @@ ATOM = 18
 _LOOSE = 0
 
 
-def binding(node: ast.expr) -> int:
+def binding(node: ast.expr) -> int:  # noqa: PLR0911 - one case for each kind of node
     """How tightly an expression binds; atoms most (Python reference, 6.17)."""
     match node:
-        case ast.NamedExpr() | ast.Yield() | ast.YieldFrom() | ast.GeneratorExp():
-            return -1 if not isinstance(node, ast.GeneratorExp) else ATOM
-        case ast.Tuple():
+        case ast.NamedExpr() | ast.Yield() | ast.YieldFrom() | ast.Tuple():
             return -1
-        case ast.Starred():
-            return 1
-        case ast.Lambda():
+        case ast.Starred() | ast.Lambda():
             return 1
         case ast.IfExp():
             return 2
@@ -65,7 +61,7 @@ def text_binding(text: str) -> int:
     return binding(node)
 
 
-def wanted(parent: ast.AST, child: ast.expr) -> int:
+def wanted(parent: ast.AST, child: ast.expr) -> int:  # noqa: C901, PLR0911, PLR0912 - one case for each kind of node
     """How tightly an expression must bind to stand where `child` stands without parentheses."""
     match parent:
         case ast.BinOp():

@@ -3,7 +3,7 @@
 import ast
 import builtins
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
@@ -30,6 +30,8 @@ _PAIRS = (
 )  # fmt: skip
 """Names that stand for two sides of one thing, and so are taken for each other."""
 
+_STEM = 3
+"""So many letters in common at the beginning make two names alike."""
 _TWINS = frozenset({frozenset(pair) for pair in _PAIRS})
 
 
@@ -50,14 +52,14 @@ def alike(one: str, other: str) -> float:
         return 0.95
     if len(one) == len(other) == 1:
         return 0.8
-    if one.startswith(other) or other.startswith(one) or (one[:3] == other[:3] and len(one) > 3):  # noqa: PLR2004 - a common stem
+    if one.startswith(other) or other.startswith(one) or (one[:_STEM] == other[:_STEM] and len(one) > _STEM):
         return 0.85
     return 0.55
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A name: where it comes from (`parameter`, `local`, `closure`, `module`), its kinds and its first binding's line."""
+    """A name: where it comes from (`parameter`, `local`, `closure`, `module`), its kinds, the line that first binds it."""
 
     name: str
     origin: str
@@ -162,7 +164,7 @@ class Scope:
         if self.owner is None:
             return frozenset()
         own = {node.name for node in self._body_nodes if isinstance(node, Function | ast.ClassDef)}
-        return frozenset(own) | (self.enclosing._inner_functions if self.enclosing else frozenset())  # noqa: SLF001 - own class
+        return frozenset(own).union(self.enclosing._inner_functions if self.enclosing else ())  # noqa: SLF001 - own class
 
     @cached_property
     def _body_nodes(self) -> tuple[ast.AST, ...]:
@@ -186,30 +188,32 @@ class Scope:
     @cached_property
     def _kinds(self) -> dict[str, Kinds]:
         """What each own name is, from annotations, defaults, assignments and uses; two passes, flow left out."""
-        found: dict[str, set[str]] = {}
-
-        def add(name: str, more: Iterable[str]) -> None:
-            found.setdefault(name, set()).update(more)
+        found: dict[str, Kinds] = {}
 
         def lookup(name: str) -> Kinds:
             if name in found:
-                return frozenset(found[name])
+                return found[name]
             return self.enclosing.lookup(name) if self.enclosing is not None and "." not in name else UNKNOWN
 
-        if self.owner is not None:
-            for argument, default in with_defaults(self.owner.node):
-                add(argument.arg, kinds.of_annotation(argument.annotation))
-                if default is not None and not (isinstance(default, ast.Constant) and default.value is None):
-                    add(argument.arg, kinds.of(default, lookup))
-        for _ in range(2):
-            for node in self._body_nodes:
-                for name, more in _learn(node, lookup):
-                    add(name, more)
+        for name, more in self._declared(lookup):
+            found[name] = found.get(name, UNKNOWN) | more
+        for node in (*self._body_nodes, *self._body_nodes):
+            for name, more in _learn(node, lookup):
+                found[name] = found.get(name, UNKNOWN) | more
+        guessed = {name for name, known in found.items() if not known}
         for node in self._body_nodes:
             for name, more in _guess(node):
-                if not found.get(name):
-                    add(name, more)
-        return {name: frozenset(more) for name, more in found.items()}
+                if name in guessed or name not in found:
+                    guessed.add(name)
+                    found[name] = found.get(name, UNKNOWN) or more
+        return found
+
+    def _declared(self, lookup: "kinds.Callable[[str], Kinds]") -> Iterator[tuple[str, Kinds]]:
+        """What annotations and defaults of the parameters say."""
+        for argument, default in with_defaults(self.owner.node) if self.owner is not None else ():
+            yield argument.arg, kinds.of_annotation(argument.annotation)
+            if default is not None and not (isinstance(default, ast.Constant) and default.value is None):
+                yield argument.arg, kinds.of(default, lookup)
 
 
 def _own_nodes(root: ast.AST) -> Iterator[ast.AST]:
@@ -276,13 +280,19 @@ def _iterated(
             yield name, kinds.INT
         case ast.Tuple(elts=[ast.Name(id=name), *_]), ast.Call(func=ast.Name(id="enumerate")):
             yield name, kinds.INT
+        case ast.Name(id=name), ast.Call(func=ast.Attribute(attr="split" | "rsplit" | "splitlines")):
+            yield name, kinds.STR
+        case ast.Tuple(elts=[_, ast.Name(id=name)]), ast.Call(func=ast.Name(id="enumerate"), args=[value, *_]) if (
+            kinds.of(value, lookup) == kinds.STR
+        ):
+            yield name, kinds.STR
         case ast.Name(id=name), _ if kinds.of(source, lookup) == kinds.STR:
             yield name, kinds.STR
         case _:
             return
 
 
-def _guess(node: ast.AST) -> Iterator[tuple[str, Kinds]]:
+def _guess(node: ast.AST) -> Iterator[tuple[str, Kinds]]:  # noqa: C901, PLR0912 - one case for each kind of node
     """What one use makes likely about a name of which nothing certain is known."""
     match node:
         case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in kinds.OWNERS:

@@ -1,4 +1,4 @@
-"""The shape of code: what its tree says without positions and formatting, as digests that fold up statement by statement.
+"""The shape of code: what its tree says without positions and formatting, as digests that fold up by statement.
 
 A statement's digest covers its header (everything that is not a nested block) and the digests of its blocks, so an
 edit of one statement costs one small parse and a few hashes, whatever the size of the file.
@@ -6,6 +6,7 @@ edit of one statement costs one small parse and a few hashes, whatever the size 
 
 import ast
 from collections.abc import Iterable, Sequence
+from functools import cache
 from hashlib import blake2b
 from typing import TypeAlias, cast
 
@@ -29,21 +30,32 @@ def blocks(node: ast.AST) -> list[tuple[str, list[Statement]]]:
     return found
 
 
+@cache
+def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields of a node class that belong to its shape: not contexts, and not the blocks that it owns."""
+    owner = issubclass(kind, ast.stmt | ast.ExceptHandler | ast.match_case)
+    return tuple(name for name in kind._fields if name not in _SKIPPED and not (owner and name in BLOCKS))
+
+
 def write(value: object, out: list[str]) -> None:
     """Append the shape of an expression, a field or a constant; nested blocks of statements are left out."""
-    if isinstance(value, ast.AST):
-        out.append(value.__class__.__name__)
-        owner = isinstance(value, ast.stmt | ast.ExceptHandler | ast.match_case)
-        for name in value._fields:
-            if name in _SKIPPED or (owner and name in BLOCKS):
-                continue
+    if isinstance(value, ast.Name):
+        out.append(f"Name {value.id}")
+    elif isinstance(value, ast.AST):
+        kind = value.__class__
+        out.append(kind.__name__)
+        names = _fields(kind)
+        for name in names:
             write(getattr(value, name, None), out)
-        out.append(")")
+        if names:
+            out.append(")")
     elif isinstance(value, list):
         out.append("[")
         for item in cast("list[object]", value):
             write(item, out)
         out.append("]")
+    elif isinstance(value, str):
+        out.append(f"s{value}")
     else:
         out.append(f"{value.__class__.__name__}:{value!r}")
 

@@ -1,4 +1,4 @@
-"""The proposer that needs no model: suspicious places × fix patterns, best first."""
+"""The proposer that needs no model: suspicious places times fix patterns, best first."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -38,7 +38,8 @@ class Solver:
 def candidates(task: Task) -> Iterator[Candidate]:
     """What `Solver.patches` gives, without an event loop."""
     files: dict[PurePosixPath, tuple[FileState, Module, Suspicion]] = {}
-    found = clues.read(task.reproduction.results if task.reproduction is not None else ())
+    results = task.reproduction.results if task.reproduction is not None else ()
+    found = clues.read(results, lambda path: _test_content(task, path))
     for path in suspicion.suspects(task):
         state = task.repository.read(path)
         source = Source.parse(path, state.content) if state is not None else None
@@ -65,6 +66,12 @@ def candidates(task: Task) -> Iterator[Candidate]:
             prior=item.weight,
             normalized=normalized,
         )
+
+
+def _test_content(task: Task, path: PurePosixPath) -> bytes | None:
+    """A test file's bytes; None for what is no test."""
+    state = task.repository.read(path) if task.repository.is_test(path) else None
+    return state.content if state is not None else None
 
 
 def _candidate(item: Ranked, state: FileState, module: Module, seen: set[str]) -> tuple[bytes, str] | None:

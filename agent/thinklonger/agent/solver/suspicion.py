@@ -25,7 +25,7 @@ class Spectrum:
     green: Mapping[int, int]
 
     def score(self, line: int) -> float:
-        """Ochiai: failing runs of the line ÷ √(failing tests × all runs of the line); in [0, 1]."""
+        """Ochiai: failing runs of the line ÷ √(failing tests · all runs of the line); in [0, 1]."""
         ran = self.red.get(line, 0)
         return ran / sqrt(self.failing * (ran + self.green.get(line, 0))) if ran else 0.0
 
@@ -100,9 +100,8 @@ class Suspicion:
             red = max((self.spectrum.red.get(line, 0) for line in lines), default=0)
             green = max((self.spectrum.green.get(line, 0) for line in lines), default=0)
             if red:
-                said.append(
-                    f"ran in {red} of {self.spectrum.failing} failing tests and in {green} of {self.spectrum.passing} passing ones"
-                )
+                failing = f"in {red} of {self.spectrum.failing} failing tests"
+                said.append(f"ran {failing} and in {green} of {self.spectrum.passing} passing ones")
         if self.raised.intersection(lines):
             said.append("is where the exception was raised")
         elif self.hung and self._hangs(place):

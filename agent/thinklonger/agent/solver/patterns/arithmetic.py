@@ -97,32 +97,30 @@ def augmented(place: Place) -> Iterator[Edit]:
                 yield place.splice(at, at + 1, f"{other}=", weight=weight, note=f"`=` becomes `{other}=`")
 
 
+_NO_NUMBERS = (
+    ast.Constant, ast.Slice, ast.Starred, ast.JoinedStr, ast.Lambda, ast.Compare, ast.BoolOp, ast.Tuple, ast.List,
+    ast.Dict, ast.Set,
+)  # fmt: skip
+_NO_SLOTS = (ast.Attribute, ast.keyword, ast.Starred, ast.Expr, ast.comprehension, ast.For)
+
+
 def countable(place: Place, node: ast.expr) -> float:
     """How plausible it is that ±1 belongs at an expression, 0 where it is no number."""
     parent = place.module.parent(node)
-    if isinstance(getattr(node, "ctx", None), ast.Store | ast.Del) or isinstance(
-        node, ast.Constant | ast.Slice | ast.Starred
-    ):
+    if isinstance(getattr(node, "ctx", None), ast.Store | ast.Del) or isinstance(node, _NO_NUMBERS):
         return 0.0
-    if isinstance(
-        node, ast.JoinedStr | ast.Lambda | ast.Compare | ast.BoolOp | ast.Tuple | ast.List | ast.Dict | ast.Set
-    ):
-        return 0.0
-    if isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Add | ast.Sub) and isinstance(node, ast.BinOp):
-        return 0.0
-    if isinstance(parent, ast.Call) and node is parent.func:
-        return 0.0
-    if isinstance(parent, ast.Attribute | ast.keyword | ast.Starred | ast.Expr | ast.comprehension | ast.For):
-        return 0.0
-    if isinstance(parent, ast.Subscript) and node is parent.value:
+    inside_sum = (
+        isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Add | ast.Sub) and isinstance(node, ast.BinOp)
+    )
+    called = isinstance(parent, ast.Call) and node is parent.func
+    indexed = isinstance(parent, ast.Subscript) and node is parent.value
+    if inside_sum or called or indexed or isinstance(parent, _NO_SLOTS):
         return 0.0
     found = place.scope.kinds_of(node)
-    if found and not found & NUMBERS:
-        return 0.0
-    return _slot(parent, found)
+    return _slot(parent, found) if not found or found & NUMBERS else 0.0
 
 
-def _slot(parent: ast.AST | None, found: Kinds) -> float:
+def _slot(parent: ast.AST | None, found: Kinds) -> float:  # noqa: PLR0911 - one case for each kind of node
     sure = 1.0 if "int" in found else 0.75
     match parent:
         case ast.Slice():
@@ -251,7 +249,7 @@ def sign(place: Place) -> Iterator[Edit]:
 
 
 def remainder(place: Place) -> Iterator[Edit]:
-    """`x` → `x % n` with a length, a modulus or a literal that the function uses."""
+    """`x` → `x % n` with a modulus that the file uses, a length, or a size of the object."""
     moduli = _moduli(place)
     for node in place.all(ast.expr):
         weight = countable(place, node)
@@ -259,30 +257,34 @@ def remainder(place: Place) -> Iterator[Edit]:
             continue
         text = place.segment(node)
         left = f"({text})" if isinstance(node, ast.BinOp | ast.IfExp) else text
-        for modulus in moduli:
+        share = 1.0 if isinstance(node, ast.BinOp) else 0.6
+        for modulus, near in moduli.items():
             if modulus != text:
-                yield place.swap(node, f"{left} % {modulus}", weight=weight)
+                yield place.swap(node, f"{left} % {modulus}", weight=weight * share * near)
 
 
-def _moduli(place: Place) -> list[str]:
-    found: dict[str, None] = {}
-    around = place.function or place.klass
-    if around is None:
-        return []
-    for node in ast.walk(around.node):
-        if (
-            isinstance(node, ast.BinOp)
-            and isinstance(node.op, ast.Mod)
-            and isinstance(node.right, ast.Name | ast.Constant | ast.Attribute)
-        ):
-            if not (isinstance(node.right, ast.Constant) and not isinstance(node.right.value, int)):
-                found[ast.unparse(node.right)] = None
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len":
-            found[ast.unparse(node)] = None
+def _moduli(place: Place) -> dict[str, float]:
+    """What a number here may wrap around at, with how near that is, in (0, 1]."""
+    found: dict[str, float] = {}
+    for other in place.module.places:
+        near = 1.0 if other.function is place.function else 0.8 if other.klass and other.klass is place.klass else 0.4
+        for node in other.all((ast.BinOp, ast.Call)):
+            if isinstance(node, ast.Call):
+                if isinstance(node.func, ast.Name) and node.func.id == "len" and other.function is place.function:
+                    found.setdefault(other.segment(node), 0.35)
+            elif isinstance(node.op, ast.Mod) and isinstance(node.right, ast.Name | ast.Constant | ast.Attribute):
+                number = not isinstance(node.right, ast.Constant) or isinstance(node.right.value, int)
+                if number and all(name in place.scope.visible for name in _read(node.right)):
+                    text = other.segment(node.right)
+                    found[text] = max(found.get(text, 0.0), near)
     for name in place.module.facts.attribute_kinds(place.klass):
-        if name in {"capacity", "size", "_capacity", "_size", "modulus", "maxlen"}:
-            found[f"self.{name}"] = None
-    return list(found)[:4]
+        if name.strip("_") in {"capacity", "size", "modulus", "maxlen", "limit"}:
+            found.setdefault(f"self.{name}", 0.4)
+    return dict(sorted(found.items(), key=lambda item: -item[1])[:4])
+
+
+def _read(node: ast.AST) -> Iterator[str]:
+    return (inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
 
 
 def clamp(place: Place) -> Iterator[Edit]:
@@ -321,16 +323,28 @@ def accumulate(place: Place) -> Iterator[Edit]:
 
 PATTERNS = (
     Pattern("operator", "arithmetic", "the wrong arithmetic or bit operator is used", 0.55, operator, operator),
-    Pattern("augmented-operator", "arithmetic", "a variable is updated by the wrong operation", 0.55, augmented, augmented),
+    Pattern(
+        "augmented-operator", "arithmetic", "a variable is updated by the wrong operation", 0.55, augmented, augmented
+    ),
     Pattern("off-by-one", "arithmetic", "a number is one too small or too large", 0.6, off_by_one, needless_one),
-    Pattern("needless-one", "arithmetic", "one is added or taken away where it should not be", 0.7, needless_one, off_by_one),
-    Pattern("needless-operand", "arithmetic", "an operand does not belong into the expression", 0.25,
-            drop_operand, add_operand),
-    Pattern("missing-operand", "arithmetic", "an operand is missing from the expression", 0.16, add_operand, drop_operand),
+    Pattern(
+        "needless-one", "arithmetic", "one is added or taken away where it should not be", 0.7, needless_one, off_by_one
+    ),
+    Pattern(
+        "needless-operand",
+        "arithmetic",
+        "an operand does not belong into the expression",
+        0.25,
+        drop_operand,
+        add_operand,
+    ),
+    Pattern(
+        "missing-operand", "arithmetic", "an operand is missing from the expression", 0.16, add_operand, drop_operand
+    ),
     Pattern("grouping", "arithmetic", "operators apply in the wrong order", 0.4, regroup, regroup),
     Pattern("operand-order", "arithmetic", "the operands are exchanged", 0.35, order, order),
     Pattern("sign", "arithmetic", "the sign is wrong", 0.25, sign, sign),
-    Pattern("missing-modulo", "arithmetic", "a number does not wrap around", 0.12, remainder),
+    Pattern("missing-modulo", "arithmetic", "a number does not wrap around", 0.25, remainder),
     Pattern("missing-clamp", "arithmetic", "a number is not kept within its bounds", 0.07, clamp),
     Pattern("missing-extreme", "arithmetic", "an extreme or total is overwritten, not accumulated", 0.25, accumulate),
-)  # fmt: skip
+)

@@ -4,10 +4,11 @@ import ast
 import re
 from collections.abc import Iterator
 
-from thinklonger.agent.solver.kinds import BOOL
+from thinklonger.agent.solver.kinds import BOOL, NUMBERS, SIZED
 from thinklonger.agent.solver.pattern import Pattern
 from thinklonger.agent.solver.patterns.comparisons import SYMBOLS, conditions, simple
 from thinklonger.agent.solver.place import Edit, Place, short
+from thinklonger.agent.solver.scope import Variable
 
 _NEGATED: dict[type[ast.cmpop], str] = {
     ast.Lt: ">=", ast.LtE: ">", ast.Gt: "<=", ast.GtE: "<", ast.Eq: "!=", ast.NotEq: "==", ast.Is: "is not",
@@ -100,6 +101,33 @@ def _gather(place: Place) -> list[tuple[str, float, str]]:
     return list(found.values())
 
 
+def mapped(place: Place, limit: int = 12) -> list[tuple[str, float]]:
+    """Comparisons that the function makes with a literal, made with the other literals of the function."""
+    around = place.function
+    literals = {
+        other.segment(node): None
+        for other in place.module.places
+        if other.function is around
+        for node in other.all(ast.Constant)
+        if isinstance(node.value, int | str | None)
+        and "\n" not in other.segment(node)
+        and len(other.segment(node)) < 24  # noqa: PLR2004 - short literals
+    }
+    found: dict[str, float] = {}
+    for other in place.module.places:
+        if other.function is not around:
+            continue
+        for node in other.all(ast.Compare):
+            right = node.comparators[0]
+            if len(node.ops) == 1 and isinstance(right, ast.Constant):
+                start, text = other.span(node)[0], other.segment(node)
+                at = other.span(right)[0] - start
+                for literal in literals:
+                    if literal != text[at:] and type(ast.literal_eval(literal)) is type(right.value):
+                        found.setdefault(text[:at] + literal, 0.7)
+    return list(found.items())[:limit]
+
+
 def _readable(node: ast.expr, names: frozenset[str]) -> bool:
     return all(inner.id in names for inner in ast.walk(node) if isinstance(inner, ast.Name)) and not any(
         isinstance(inner, ast.NamedExpr | ast.Yield | ast.Await) for inner in ast.walk(node)
@@ -108,38 +136,32 @@ def _readable(node: ast.expr, names: frozenset[str]) -> bool:
 
 def synthesized(place: Place, limit: int = 40) -> list[tuple[str, float]]:
     """Conditions made of the variables in scope: emptiness, None, sign, membership, order of two."""
-    found: list[tuple[str, float]] = []
     variables = [v for v in place.scope.variables.values() if v.origin in {"parameter", "local", "closure"}][:10]
-    for one in variables:
-        known = one.kinds
-        if not known or known & {"list", "str", "dict", "set", "tuple", "deque", "object", "bool", "none"}:
-            found += [(one.name, 0.6), (f"not {one.name}", 0.6)]
-        if not known or known & {"object", "none"}:
-            found += [(f"{one.name} is not None", 0.6), (f"{one.name} is None", 0.5)]
-        if known & {"int", "float"}:
-            found += [
-                (f"{one.name} > 0", 0.5),
-                (f"{one.name} >= 0", 0.4),
-                (f"{one.name} != 0", 0.4),
-                (f"{one.name} < 0", 0.3),
-            ]
-    for one in variables:
-        for other in variables:
-            if one.name == other.name:
-                continue
-            if one.kinds & other.kinds & {"int", "float"}:
-                found += [
-                    (f"{one.name} < {other.name}", 0.4),
-                    (f"{one.name} <= {other.name}", 0.3),
-                    (f"{one.name} != {other.name}", 0.35),
-                ]
-            if other.kinds & {"set", "dict", "list"} and not one.kinds & {"list", "set", "dict"}:
-                share = 0.7 if other.kinds & {"set", "dict"} else 0.4
-                found += [(f"{one.name} not in {other.name}", share), (f"{one.name} in {other.name}", share * 0.7)]
-            if other.kinds & {"list", "str", "tuple"} and "int" in one.kinds:
-                found.append((f"{one.name} < len({other.name})", 0.7))
+    found = [made for one in variables for made in _of_one(one)]
+    found += [made for one in variables for other in variables if one is not other for made in _of_two(one, other)]
     found.sort(key=lambda item: -item[1])
     return found[:limit]
+
+
+def _of_one(one: Variable) -> Iterator[tuple[str, float]]:
+    known, name = one.kinds, one.name
+    if not known or known & (SIZED | {"deque", "object", "bool", "none"}):
+        yield from ((name, 0.6), (f"not {name}", 0.6))
+    if not known or known & {"object", "none"}:
+        yield from ((f"{name} is not None", 0.6), (f"{name} is None", 0.5))
+    if known & NUMBERS:
+        yield from ((f"{name} > 0", 0.5), (f"{name} >= 0", 0.4), (f"{name} != 0", 0.4), (f"{name} < 0", 0.3))
+
+
+def _of_two(one: Variable, other: Variable) -> Iterator[tuple[str, float]]:
+    if one.kinds & other.kinds & NUMBERS:
+        yield from ((f"{one.name} < {other.name}", 0.4), (f"{one.name} <= {other.name}", 0.3))
+        yield f"{one.name} != {other.name}", 0.35
+    if other.kinds & {"set", "dict", "list"} and not one.kinds & {"list", "set", "dict"}:
+        share = 0.7 if other.kinds & {"set", "dict"} else 0.4
+        yield from ((f"{one.name} not in {other.name}", share), (f"{one.name} in {other.name}", share * 0.7))
+    if other.kinds & {"list", "str", "tuple"} and "int" in one.kinds:
+        yield f"{one.name} < len({other.name})", 0.7
 
 
 def add_condition(place: Place) -> Iterator[Edit]:
@@ -256,5 +278,5 @@ PATTERNS = (
     Pattern("wrong-condition", "boolean", "another condition was meant", 0.12, replace_condition, replace_condition),
     Pattern("boolean-grouping", "boolean", "`and`, `or` and `not` apply in the wrong order", 0.4, regroup, regroup),
     Pattern("quantifier", "boolean", "`any` and `all` are confused", 0.5, quantifier, quantifier),
-    Pattern("missing-bound", "boolean", "a comparison lacks its other bound", 0.15, chain),
+    Pattern("missing-bound", "boolean", "a comparison lacks its other bound", 0.25, chain),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from thinklonger.agent.solver import kinds
 from thinklonger.agent.solver.pattern import Pattern
@@ -18,17 +19,21 @@ _FUNCTIONS: tuple[tuple[str, ...], ...] = (
 _METHODS: tuple[tuple[str, ...], ...] = (
     ("append", "extend", "add", "insert", "appendleft"), ("add", "update", "append", "discard", "remove"),
     ("startswith", "endswith"), ("find", "index", "rfind", "rindex", "count"), ("pop", "popleft", "popitem"),
-    ("append", "appendleft"), ("lstrip", "rstrip", "strip"), ("lower", "upper", "title", "capitalize", "casefold", "swapcase"),
-    ("split", "rsplit", "splitlines", "partition", "rpartition"), ("keys", "values", "items"), ("get", "pop", "setdefault"),
-    ("union", "intersection", "difference", "symmetric_difference"), ("issubset", "issuperset"), ("remove", "discard", "pop"),
-    ("sort", "reverse"), ("isdigit", "isalpha", "isalnum", "isnumeric", "isdecimal", "isspace"), ("isupper", "islower"),
-    ("ljust", "rjust", "center", "zfill"), ("match", "search", "fullmatch", "findall"), ("sub", "subn"), ("copy", "deepcopy"),
-    ("floor", "ceil", "trunc", "round"), ("read", "readline", "readlines"), ("write", "writelines"),
-    ("heappush", "heappushpop"), ("heappop", "heappush"), ("removeprefix", "lstrip"), ("removesuffix", "rstrip"),
-    ("bisect_left", "bisect_right"), ("insort_left", "insort_right"), ("put", "get"), ("encode", "decode"), ("acquire", "release"),
-    ("total_seconds", "seconds"), ("date", "datetime"), ("loads", "load"), ("dumps", "dump"), ("group", "groups"), ("start", "end"),
-    ("clear", "copy"), ("update", "setdefault"), ("strftime", "strptime"), ("fromkeys", "update"), ("islice", "takewhile"),
-    ("takewhile", "dropwhile"), ("permutations", "combinations", "product"), ("sin", "cos"), ("log", "log2", "log10"),
+    ("append", "appendleft"), ("lstrip", "rstrip", "strip"),
+    ("lower", "upper", "title", "capitalize", "casefold", "swapcase"),
+    ("split", "rsplit", "splitlines", "partition", "rpartition"), ("keys", "values", "items"),
+    ("get", "pop", "setdefault"), ("union", "intersection", "difference", "symmetric_difference"),
+    ("issubset", "issuperset"), ("remove", "discard", "pop"), ("sort", "reverse"),
+    ("isdigit", "isalpha", "isalnum", "isnumeric", "isdecimal", "isspace"), ("isupper", "islower"),
+    ("ljust", "rjust", "center", "zfill"), ("match", "search", "fullmatch", "findall"), ("sub", "subn"),
+    ("copy", "deepcopy"), ("floor", "ceil", "trunc", "round"), ("read", "readline", "readlines"),
+    ("write", "writelines"), ("heappush", "heappushpop"), ("heappop", "heappush"), ("removeprefix", "lstrip"),
+    ("removesuffix", "rstrip"), ("bisect_left", "bisect_right"), ("insort_left", "insort_right"),
+    ("put", "get"), ("encode", "decode"), ("acquire", "release"), ("total_seconds", "seconds"),
+    ("date", "datetime"), ("loads", "load"), ("dumps", "dump"), ("group", "groups"), ("start", "end"),
+    ("clear", "copy"), ("update", "setdefault"), ("strftime", "strptime"), ("fromkeys", "update"),
+    ("islice", "takewhile"), ("takewhile", "dropwhile"), ("permutations", "combinations", "product"),
+    ("sin", "cos"), ("log", "log2", "log10"),
 )  # fmt: skip
 
 
@@ -44,37 +49,39 @@ def _kin(groups: tuple[tuple[str, ...], ...], name: str) -> dict[str, float]:
 
 def target(place: Place) -> Iterator[Edit]:
     """`min` → `max`, `append` → `extend`, and sibling functions that take as many arguments."""
-    callees = place.module.facts.callees
     for node in place.all(ast.Call):
-        count = len(node.args) + len(node.keywords)
-        func = node.func
-        if isinstance(func, ast.Name):
-            for other, weight in _kin(_FUNCTIONS, func.id).items():
-                if other in place.scope.visible:
-                    yield place.swap(func, other, weight=weight)
-            for callee in callees:
-                if not callee.method and callee.name != func.id and callee.required <= count <= callee.most:
-                    yield place.swap(func, callee.name, weight=0.5 * alike(func.id, callee.name))
-            for callable_variable in place.scope.variables.values():
-                if "callable" in callable_variable.kinds and callable_variable.name != func.id:
-                    yield place.swap(func, callable_variable.name, weight=0.5)
-        elif isinstance(func, ast.Attribute):
-            end = place.span(func)[1]
-            start = end - len(func.attr)
-            options = _kin(_METHODS, func.attr)
-            mine = isinstance(func.value, ast.Name) and func.value.id in {"self", "cls", "super"}
-            for callee in callees:
-                if (
-                    callee.method
-                    and callee.name != func.attr
-                    and callee.required <= count <= callee.most
-                    and not callee.name.startswith("__")
-                ):
-                    options.setdefault(callee.name, (0.7 if mine else 0.4) * alike(func.attr, callee.name))
-            for name in place.module.clues.missing - {func.attr}:
-                options[name] = 1.0
-            for other, weight in options.items():
-                yield place.splice(start, end, other, weight=weight, note=f"`.{func.attr}` becomes `.{other}`")
+        if isinstance(node.func, ast.Name):
+            yield from _other_functions(place, node, node.func)
+        elif isinstance(node.func, ast.Attribute):
+            yield from _other_methods(place, node, node.func)
+
+
+def _other_functions(place: Place, node: ast.Call, func: ast.Name) -> Iterator[Edit]:
+    count = len(node.args) + len(node.keywords)
+    for other, weight in _kin(_FUNCTIONS, func.id).items():
+        if other in place.scope.visible:
+            yield place.swap(func, other, weight=weight)
+    for callee in place.module.facts.callees:
+        if not callee.method and callee.name != func.id and callee.required <= count <= callee.most:
+            yield place.swap(func, callee.name, weight=0.5 * alike(func.id, callee.name))
+    for variable in place.scope.variables.values():
+        if "callable" in variable.kinds and variable.name != func.id:
+            yield place.swap(func, variable.name, weight=0.5)
+
+
+def _other_methods(place: Place, node: ast.Call, func: ast.Attribute) -> Iterator[Edit]:
+    count = len(node.args) + len(node.keywords)
+    end = place.span(func)[1]
+    start = end - len(func.attr)
+    options = _kin(_METHODS, func.attr)
+    mine = isinstance(func.value, ast.Name) and func.value.id in {"self", "cls", "super"}
+    for callee in place.module.facts.callees:
+        fits = callee.method and callee.required <= count <= callee.most and not callee.name.startswith("__")
+        if fits and callee.name != func.attr:
+            options.setdefault(callee.name, (0.7 if mine else 0.4) * alike(func.attr, callee.name))
+    options.update(dict.fromkeys(sorted(place.module.clues.missing - {func.attr}), 1.0))
+    for other, weight in options.items():
+        yield place.splice(start, end, other, weight=weight, note=f"`.{func.attr}` becomes `.{other}`")
 
 
 def argument_order(place: Place) -> Iterator[Edit]:
@@ -115,8 +122,10 @@ def drop_argument(place: Place) -> Iterator[Edit]:
 
 
 _KEYWORDS: dict[str, tuple[tuple[str, float], ...]] = {
-    "sorted": (("reverse=True", 1.0), ("key=len", 0.5), ("key=str.lower", 0.2), ("key=lambda item: item[1]", 0.3), ("key=lambda item: item[0]", 0.3)),
-    "sort": (("reverse=True", 1.0), ("key=len", 0.5), ("key=lambda item: item[1]", 0.3), ("key=lambda item: item[0]", 0.3)),
+    "sorted": (("reverse=True", 1.0), ("key=len", 0.5), ("key=str.lower", 0.2), ("key=lambda item: item[1]", 0.3),
+               ("key=lambda item: item[0]", 0.3)),
+    "sort": (("reverse=True", 1.0), ("key=len", 0.5), ("key=lambda item: item[1]", 0.3),
+             ("key=lambda item: item[0]", 0.3)),
     "max": (("default=0", 0.8), ("default=None", 0.6), ("key=len", 0.5), ("0", 0.2)),
     "min": (("default=0", 0.8), ("default=None", 0.6), ("key=len", 0.5)),
     "enumerate": (("1", 1.0), ("start=1", 0.2)),
@@ -126,81 +135,109 @@ _KEYWORDS: dict[str, tuple[tuple[str, float], ...]] = {
     "next": (("None", 0.9),),
     "split": (("','", 0.3), ("' '", 0.4), ("1", 0.2)),
     "splitlines": (("keepends=True", 0.6),),
-    "strip": (), "rstrip": (("'\\n'", 0.4),), "int": (("10", 0.2), ("2", 0.3), ("16", 0.3)), "sum": (("[]", 0.2),),
-    "getattr": (("None", 0.7),), "zip": (("strict=True", 0.2),), "range": (("-1", 0.2),), "join": (), "dumps": (("sort_keys=True", 0.5), ("ensure_ascii=False", 0.5)),
-    "open": (("encoding='utf-8'", 0.6), ("newline=''", 0.3)), "sub": (("flags=re.IGNORECASE", 0.2),),
-    "makedirs": (("exist_ok=True", 0.8),), "mkdir": (("parents=True, exist_ok=True", 0.6), ("exist_ok=True", 0.6)),
-    "replace": (("1", 0.3),), "search": (("re.IGNORECASE", 0.3),), "match": (("re.IGNORECASE", 0.3),), "compile": (("re.IGNORECASE", 0.4), ("re.MULTILINE", 0.3), ("re.DOTALL", 0.3)),
-    "findall": (("re.IGNORECASE", 0.3),), "gather": (("return_exceptions=True", 0.5),), "print": (("end=''", 0.4), ("sep=''", 0.3)),
+    "rstrip": (("'\\n'", 0.4),),
+    "int": (("10", 0.2), ("2", 0.3), ("16", 0.3)),
+    "sum": (("[]", 0.2),),
+    "getattr": (("None", 0.7),),
+    "zip": (("strict=True", 0.2),),
+    "range": (("-1", 0.2),),
+    "dumps": (("sort_keys=True", 0.5), ("ensure_ascii=False", 0.5)),
+    "open": (("encoding='utf-8'", 0.6), ("newline=''", 0.3)),
+    "sub": (("flags=re.IGNORECASE", 0.2),),
+    "makedirs": (("exist_ok=True", 0.8),),
+    "mkdir": (("parents=True, exist_ok=True", 0.6), ("exist_ok=True", 0.6)),
+    "replace": (("1", 0.3),),
+    "search": (("re.IGNORECASE", 0.3),),
+    "match": (("re.IGNORECASE", 0.3),),
+    "findall": (("re.IGNORECASE", 0.3),),
+    "compile": (("re.IGNORECASE", 0.4), ("re.MULTILINE", 0.3), ("re.DOTALL", 0.3)),
+    "gather": (("return_exceptions=True", 0.5),),
+    "print": (("end=''", 0.4), ("sep=''", 0.3)),
 }  # fmt: skip
 """Arguments that well-known calls often lack."""
 
+_COMPLETE = 2
+"""A call of an unknown function with so many arguments is taken to be complete."""
 
-def add_argument(place: Place) -> Iterator[Edit]:
-    """An argument added: to the function's own recursion first, to the file's functions, to well-known calls."""
-    scope = place.scope
-    callees = {callee.name: callee for callee in place.module.facts.callees}
-    for node in place.all(ast.Call):
-        name = (
-            node.func.id
-            if isinstance(node.func, ast.Name)
-            else node.func.attr
-            if isinstance(node.func, ast.Attribute)
-            else ""
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Where a call can take one more argument: before its closing parenthesis, after a comma if there are others."""
+
+    node: ast.Call
+    name: str
+    end: int
+    lead: str
+    given: frozenset[str | None]
+
+    def put(self, place: Place, text: str, weight: float) -> Edit:
+        """The argument added."""
+        return place.splice(
+            self.end, self.end, self.lead + text, weight=weight, note=f"the argument `{text}` is added to `{self.name}`"
         )
+
+
+def _slots(place: Place) -> Iterator[_Slot]:
+    for node in place.all(ast.Call):
         end = place.span(node)[1] - 1
         if place.source.text[end : end + 1] != ")":
             continue
         have = place.source.text[place.span(node.func)[1] : end].strip()
         lead = ", " if (node.args or node.keywords) and not have.endswith(",") else ""
-        given = {keyword.arg for keyword in node.keywords}
-        if len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp) and lead:
-            continue
-        for text, weight in _KEYWORDS.get(name, ()):
+        if not (len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp)):
+            given = frozenset(keyword.arg for keyword in node.keywords)
+            yield _Slot(node, _called(node), end, lead, given)
+
+
+def _called(node: ast.Call) -> str:
+    match node.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
+def add_argument(place: Place) -> Iterator[Edit]:
+    """An argument added: to the function's own recursion first, to the file's functions, to well-known calls."""
+    callees = {callee.name: callee for callee in place.module.facts.callees}
+    for slot in _slots(place):
+        for text, weight in _KEYWORDS.get(slot.name, ()):
             keyword = text.partition("=")[0] if "=" in text and not text.startswith("'") else ""
-            if keyword in given or (not keyword and given):
-                continue
-            yield place.splice(end, end, lead + text, weight=weight, note=f"the argument `{text}` is added to `{name}`")
-        callee = callees.get(name)
-        if callee is None and not name[:1].isupper() and len(node.args) >= 2:  # noqa: PLR2004 - an unknown call with several arguments is complete
-            continue
-        if callee is not None and len(node.args) + len(node.keywords) >= callee.most:
-            continue
-        if callee is None and name in kinds.CALLS | kinds.METHODS:
-            continue
-        own = (
-            place.function is not None
-            and isinstance(place.function.node, Function)
-            and place.function.node.name == name
-        )
-        share = 1.0 if own else 0.8 if callee is not None else 0.2
-        parameter = _parameter(place, name, len(node.args))
-        for variable in scope.variables.values():
-            if variable.origin != "module" and variable.name not in given:
-                weight = share * (1.0 if variable.name == parameter else alike(variable.name, parameter or ""))
-                yield place.splice(
-                    end, end, lead + variable.name, weight=weight, note=f"the argument `{variable.name}` is added"
-                )
-        if parameter and callee is not None:
-            for text in (parameter, f"self.{parameter}"):
-                if text in scope.variables or (
-                    text.startswith("self.") and parameter in place.module.facts.attribute_kinds(place.klass)
-                ):
-                    new = f"{parameter}={text}"
-                    yield place.splice(end, end, lead + new, weight=share * 0.8, note=f"the argument `{new}` is added")
+            if keyword not in slot.given and (keyword or not slot.given):
+                yield slot.put(place, text, weight)
+        callee = callees.get(slot.name)
         if callee is not None:
-            yield from _keyword_arguments(place, name, (end, lead), given)
+            if len(slot.node.args) + len(slot.node.keywords) < callee.most:
+                yield from _own_arguments(place, slot)
+        elif slot.name not in kinds.CALLS | kinds.METHODS and (
+            slot.name[:1].isupper() or len(slot.node.args) < _COMPLETE
+        ):
+            yield from _variables(place, slot, "", 0.2)
 
 
-def _keyword_arguments(place: Place, name: str, slot: tuple[int, str], given: set[str | None]) -> Iterator[Edit]:
-    """Optional parameters of the file's function handed on by name."""
-    end, lead = slot
-    for function in place.module.functions:
-        if isinstance(function.node, Function) and function.node.name == name:
-            for argument in arguments(function.node):
-                if argument.arg in place.scope.variables and argument.arg not in given:
-                    new = f"{argument.arg}={argument.arg}"
-                    yield place.splice(end, end, lead + new, weight=0.8, note=f"the argument `{new}` is added")
+def _own_arguments(place: Place, slot: _Slot) -> Iterator[Edit]:
+    """Arguments for a function of the file: what is in scope, and parameters handed on by name."""
+    function = place.function
+    recursive = function is not None and isinstance(function.node, Function) and function.node.name == slot.name
+    share = 1.0 if recursive else 0.8
+    parameter = _parameter(place, slot.name, len(slot.node.args)) or ""
+    yield from _variables(place, slot, parameter, share)
+    attributes = place.module.facts.attribute_kinds(place.klass)
+    for text, known in ((parameter, place.scope.variables), (f"self.{parameter}", {f"self.{n}" for n in attributes})):
+        if parameter and text in known:
+            yield slot.put(place, f"{parameter}={text}", share * 0.8)
+    for other in place.module.functions:
+        if isinstance(other.node, Function) and other.node.name == slot.name:
+            for argument in arguments(other.node):
+                if argument.arg in place.scope.variables and argument.arg not in slot.given:
+                    yield slot.put(place, f"{argument.arg}={argument.arg}", 0.8)
+
+
+def _variables(place: Place, slot: _Slot, parameter: str, share: float) -> Iterator[Edit]:
+    for variable in place.scope.variables.values():
+        if variable.origin != "module" and variable.name not in slot.given:
+            weight = share * (1.0 if variable.name == parameter else alike(variable.name, parameter))
+            yield slot.put(place, variable.name, weight)
 
 
 def _parameter(place: Place, name: str, position: int) -> str | None:
@@ -239,7 +276,7 @@ _STRING_CALLS = ("strip()", "lower()", "upper()", "split()", "rstrip()", "lstrip
 
 
 def wrap(place: Place) -> Iterator[Edit]:
-    """`x` → `list(x)`, `sorted(x)`, `len(x)`, `int(x)`, `abs(x)` …"""
+    """`x` → `list(x)`, `sorted(x)`, `len(x)`, `int(x)`, `abs(x)` and relatives."""
     for node in place.all(ast.expr):
         parent = place.module.parent(node)
         if not _wrappable(node, parent):
@@ -250,7 +287,9 @@ def wrap(place: Place) -> Iterator[Edit]:
             text = text[1:-1]
         slot = (
             1.0
-            if isinstance(parent, ast.Return | ast.For | ast.comprehension)
+            if isinstance(
+                parent, ast.Return | ast.For | ast.comprehension | ast.ListComp | ast.GeneratorExp | ast.SetComp
+            )
             else 0.75
             if isinstance(parent, ast.Assign | ast.Call)
             else 0.55
@@ -318,7 +357,7 @@ def unwrap(place: Place) -> Iterator[Edit]:
 
 
 def method(place: Place) -> Iterator[Edit]:
-    """`x` → `x.strip()`, `x.lower()`, `x.items()`, `x.copy()`, `x[:]` …"""
+    """`x` → `x.strip()`, `x.lower()`, `x.items()`, `x.copy()`, `x[:]` and relatives."""
     for node in place.all((ast.Name, ast.Attribute, ast.Subscript, ast.Call)):
         parent = place.module.parent(node)
         if not _wrappable(node, parent):
@@ -336,8 +375,8 @@ def method(place: Place) -> Iterator[Edit]:
             iterated = isinstance(parent, ast.For | ast.comprehension)
             for call in ("items()", "values()", "keys()", "copy()"):
                 yield place.swap(node, f"{text}.{call}", weight=share * (1.0 if iterated or call == "copy()" else 0.4))
-        if found & {"list", "deque"} or not found:
-            share = 0.7 if found & {"list", "deque"} else 0.25
+        if found & {"list", "deque", "str", "tuple"} or not found:
+            share = 0.7 if found & {"list", "deque"} else 0.5 if found else 0.25
             for suffix in ("[:]", ".copy()", "[::-1]", "[1:]", "[:-1]"):
                 yield place.swap(node, f"{text}{suffix}", weight=share * (1.0 if suffix == "[:]" else 0.5))
         if not isinstance(node, ast.Call) and (not found or found & {"callable", "object"}):
@@ -370,8 +409,9 @@ def key_function(place: Place) -> Iterator[Edit]:
         name, body = names[0], place.segment(node.body)
         loose = f"({body})" if isinstance(node.body, ast.Tuple) and not body.startswith("(") else body
         for new, weight in (
-            (f"-{loose}", 0.7), (f"({loose}, {name})", 0.7), (f"({loose}, {name}[0])", 0.5), (f"({loose}, {name}[1])", 0.4),
-            (f"(-{loose}, {name})", 0.5), (f"({name}, {loose})", 0.2), (name, 0.4), (f"len({loose})", 0.4), (f"{loose}.lower()", 0.3),
+            (f"-{loose}", 0.7), (f"({loose}, {name})", 0.7), (f"({loose}, {name}[0])", 0.5),
+            (f"({loose}, {name}[1])", 0.4), (f"(-{loose}, {name})", 0.5), (f"({name}, {loose})", 0.2), (name, 0.4),
+            (f"len({loose})", 0.4), (f"{loose}.lower()", 0.3),
             (f"(-{loose}, {name}[0])", 0.5), (f"str({loose})", 0.1), (f"int({loose})", 0.3), (f"abs({loose})", 0.2),
         ):  # fmt: skip
             if new != body:

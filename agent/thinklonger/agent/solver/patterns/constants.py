@@ -1,4 +1,4 @@
-"""Literals: numbers, truth values, None, strings, starting values, regular expressions and format codes."""
+"""Literals: numbers, truth values, None, strings, starting values."""
 
 import ast
 import re
@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from thinklonger.agent.solver.pattern import Pattern
 from thinklonger.agent.solver.place import Edit, Place
 
-_FORMAT_SWAPS = (("%m", "%M"), ("%M", "%m"), ("%Y", "%y"), ("%y", "%Y"), ("%H", "%I"), ("%I", "%H"), ("%d", "%m"),
-                 ("%m", "%d"), ("%D", "%d"), ("%d", "%s"), ("%s", "%d"), ("%s", "%r"), ("%s", "%S"), ("%S", "%s"), ("%f", "%d"))  # fmt: skip
 _STARTS: dict[str, tuple[tuple[str, float], ...]] = {
     "0": (("float('inf')", 0.5), ("float('-inf')", 0.7), ("None", 0.5), ("[]", 0.2), ("0.0", 0.2), ("''", 0.15)),
     "1": (("None", 0.15),),
@@ -27,49 +25,60 @@ _STARTS: dict[str, tuple[tuple[str, float], ...]] = {
     "True": (("None", 0.2),),
     "False": (("None", 0.3),),
 }
-_EMPTY = {"[]": ("{}", "set()", "()", "None"), "{}": ("[]", "set()", "None"), "()": ("[]", "None", "set()"), "set()": ("[]", "{}", "None"),
-          "dict()": ("[]", "set()"), "list()": ("{}", "set()")}  # fmt: skip
+_EMPTY = {
+    "[]": ("{}", "set()", "()", "None"),
+    "{}": ("[]", "set()", "None"),
+    "()": ("[]", "None", "set()"),
+    "set()": ("[]", "{}", "None"),
+    "dict()": ("[]", "set()"),
+    "list()": ("{}", "set()"),
+}
+_DONOR = 40
+"""Longer strings are messages, not values."""
 
 
 def numbers(place: Place) -> Iterator[Edit]:
-    """Integers: one more, one less, zero, one, two, the other sign, and numbers that the file uses."""
+    """Numbers: one more, one less, zero, one, two, the other sign, and those that the file uses."""
     others = _file_numbers(place)
     for node in place.all(ast.Constant):
         value = node.value
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        weights: dict[int | float, float] = {}
-        if isinstance(value, int):
-            weights = {
-                value + 1: 1.0,
-                value - 1: 1.0,
-                0: 0.7,
-                1: 0.7,
-                2: 0.3,
-                -value: 0.45,
-                -1: 0.25,
-                value * 2: 0.2,
-                value * 10: 0.25,
-            }
-            if value == 10:  # noqa: PLR2004 - the decimal base
-                weights |= {2: 0.4, 100: 0.3}
-            if value and value % 10 == 0:
-                weights[value // 10] = 0.3
-            if value and value % 2 == 0:
-                weights[value // 2] = 0.3
-            if value in {60, 24, 12, 7, 365, 100, 1000, 1024, 360, 3600}:
-                weights |= {60: 0.5, 24: 0.4, 12: 0.4, 7: 0.3, 1000: 0.4, 1024: 0.4, 100: 0.4, 3600: 0.4, 366: 0.2}
-        else:
-            weights = {-value: 0.4, value / 10: 0.25, value * 10: 0.25, 0: 0.2, 1: 0.2, value + 1: 0.15}
+        weights = _near_integers(value) if isinstance(value, int) else _near_floats(value)
         for other in others:
             weights[other] = max(weights.get(other, 0.0), 0.35)
         start = place.span(node)[0]
         negative = place.source.text[start - 1 : start] == "-" and isinstance(place.module.parent(node), ast.UnaryOp)
-        for other, weight in sorted(weights.items(), key=lambda item: -item[1]):
-            if other == value or (negative and other < 0):
-                continue
-            share = 0.8 * weight if abs(value) > 2 else weight  # noqa: PLR2004 - small literals are the usual suspects
-            yield place.swap(node, repr(other), weight=share)
+        for other, weight in weights.items():
+            if other != value and not (negative and other < 0):
+                yield place.swap(node, repr(other), weight=weight if abs(value) <= _SMALL else 0.8 * weight)
+
+
+_SMALL = 2
+"""Integers up to this one are the usual suspects."""
+_DECIMAL = 10
+_UNITS: dict[int, float] = {60: 0.5, 24: 0.4, 12: 0.4, 7: 0.3, 1000: 0.4, 1024: 0.4, 100: 0.4, 3600: 0.4, 366: 0.2}
+"""Numbers that convert between units, and are taken for each other."""
+
+
+def _near_integers(value: int) -> dict[int | float, float]:
+    weights: dict[int | float, float] = {
+        value + 1: 1.0, value - 1: 1.0, 0: 0.7, 1: 0.7, 2: 0.3, -value: 0.45, -1: 0.25, value * 2: 0.2,
+        value * 10: 0.25,
+    }  # fmt: skip
+    if value == _DECIMAL:
+        weights |= {2: 0.4, 100: 0.3}
+    if value and value % 10 == 0:
+        weights[value // 10] = 0.3
+    if value and value % 2 == 0:
+        weights[value // 2] = 0.3
+    if value in _UNITS or value in {360, 365}:
+        weights |= _UNITS
+    return weights
+
+
+def _near_floats(value: float) -> dict[int | float, float]:
+    return {-value: 0.4, value / 10: 0.25, value * 10: 0.25, 0: 0.2, 1: 0.2, value + 1: 0.15}
 
 
 def _file_numbers(place: Place) -> list[int | float]:
@@ -85,7 +94,7 @@ def truth(place: Place) -> Iterator[Edit]:
 
 
 def start(place: Place) -> Iterator[Edit]:
-    """A starting or default value of another kind: `0` → `None`, `float('-inf')`, `[]` → `{}` …"""
+    """A starting or default value of another kind: `0` → `None`, `float('-inf')`, `[]` → `{}` and relatives."""
     first = _first_items(place)
     for node in place.all(ast.expr):
         text = place.segment(node)
@@ -117,7 +126,7 @@ def _first_items(place: Place) -> list[str]:
 def strings(place: Place) -> Iterator[Edit]:
     """Strings: empty, blank, those of the file, and small repairs at their edges."""
     donors = [
-        node.value for node in place.module.facts.literals if isinstance(node.value, str) and len(node.value) <= 40
+        node.value for node in place.module.facts.literals if isinstance(node.value, str) and len(node.value) <= _DONOR
     ]
     for node in place.all(ast.Constant):
         value = node.value
@@ -165,131 +174,6 @@ def _quoted(value: str, old: str) -> str:
     return plain
 
 
-def formats(place: Place) -> Iterator[Edit]:
-    """Format codes: `%m` ↔ `%M`, `.2f` → `.3f`, padding and width."""
-    for node in place.all((ast.Constant, ast.JoinedStr)):
-        begin, end = place.span(node)
-        text = place.source.text[begin:end]
-        if isinstance(node, ast.Constant) and (not isinstance(node.value, str) or text[:1] not in "'\"rRbBuU"):
-            continue
-        for old, new in _FORMAT_SWAPS:
-            for match in re.finditer(re.escape(old), text):
-                yield _inside(place, begin, match.span(), new, 0.8)
-        for match in re.finditer(r"(?<=\.)(\d)(?=[fge%])", text):
-            for digit in {max(int(match.group()) - 1, 0), int(match.group()) + 1, 2}:
-                if str(digit) != match.group():
-                    yield _inside(place, begin, match.span(), str(digit), 0.6)
-        for match in re.finditer(r"(?<=:)[<>^](?=\d|\{)", text):
-            for other in "<>^":
-                if other != match.group():
-                    yield _inside(place, begin, match.span(), other, 0.7)
-        for match in re.finditer(r"(?<=:)(0?)(?=\d+(d|x|b|o|\}))", text):
-            yield _inside(place, begin, match.span(), "" if match.group() else "0", 0.6)
-        for match in re.finditer(r"(?<=[:,\d])([dxXbof])(?=\})", text):
-            for other in "dxXb":
-                if other != match.group():
-                    yield _inside(place, begin, match.span(), other, 0.3)
-
-
-def _inside(place: Place, begin: int, span: tuple[int, int], new: str, weight: float) -> Edit:
-    start, end = begin + span[0], begin + span[1]
-    old = place.source.text[start:end]
-    return place.splice(
-        start,
-        end,
-        new,
-        weight=weight,
-        note=f"`{old}` becomes `{new}` in the string" if old else f"`{new}` is put into the string",
-    )
-
-
-_REGEX_CALLS = frozenset({"match", "search", "fullmatch", "sub", "subn", "findall", "finditer", "split", "compile"})
-
-
-def regex(place: Place) -> Iterator[Edit]:
-    """Regular expressions: quantifiers, anchors, escapes, classes, greed."""
-    for node in place.all(ast.Call):
-        if not (isinstance(node.func, ast.Attribute) and node.func.attr in _REGEX_CALLS and node.args):
-            continue
-        if not (isinstance(node.func.value, ast.Name) and node.func.value.id in {"re", "regex"}):
-            continue
-        first = node.args[0]
-        if isinstance(first, ast.Constant) and isinstance(first.value, str):
-            yield from _regex_edits(place, first)
-    node = place.node
-    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-        name = place.segment(node.targets[0]).lower()
-        if any(word in name for word in ("re", "pattern", "regex")) and re.search(
-            r"[\\\[\](){}*+?^$|]", node.value.value
-        ):
-            yield from _regex_edits(place, node.value)
-
-
-def _regex_edits(place: Place, node: ast.Constant) -> Iterator[Edit]:
-    begin, end = place.span(node)
-    text = place.source.text[begin:end]
-    found = re.match(r"[a-zA-Z]*('''|\"\"\"|'|\")", text)
-    if not found or not text.endswith(found.group(1)):
-        return
-    first, last = found.end(), len(text) - len(found.group(1))
-    body = text[first:last]
-
-    def at(start: int, stop: int, new: str, weight: float) -> Edit:
-        return _inside(place, begin, (first + start, first + stop), new, weight)
-
-    for match in re.finditer(r"(?<![\\(\[])[*+](?!\?)", body):
-        other = "+" if match.group() == "*" else "*"
-        yield at(*match.span(), other, 1.0)
-        yield at(*match.span(), match.group() + "?", 0.7)
-        yield at(*match.span(), "?", 0.3)
-        yield at(*match.span(), "", 0.3)
-    for match in re.finditer(r"(?<=[*+])\?", body):
-        yield at(*match.span(), "", 0.7)
-    for match in re.finditer(r"(?<![\\*+?(])\?(?!P|:|=|!|<)", body):
-        yield at(*match.span(), "*", 0.6)
-        yield at(*match.span(), "", 0.4)
-    for match in re.finditer(r"(?<!\\)\.(?![*+?])", body):
-        yield at(match.start(), match.start(), "\\", 0.8)
-    for match in re.finditer(r"\\(?=\.)", body):
-        yield at(*match.span(), "", 0.3)
-    for match in re.finditer(r"\\([dDwWsSbB])(?![*+?{])", body):
-        yield at(match.end(), match.end(), "+", 0.8)
-        yield at(match.end(), match.end(), "*", 0.6)
-        yield at(match.end(), match.end(), "?", 0.4)
-    for match in re.finditer(r"[)\]](?![*+?{])", body):
-        yield at(match.end(), match.end(), "+", 0.5)
-        yield at(match.end(), match.end(), "?", 0.5)
-        yield at(match.end(), match.end(), "*", 0.4)
-    for match in re.finditer(r"\\[dDwWsS]", body):
-        for other in (r"\d", r"\w", r"\s", r"\S"):
-            if other != match.group():
-                yield at(*match.span(), other, 0.35)
-    if not body.startswith("^"):
-        yield at(0, 0, "^", 0.5)
-    else:
-        yield at(0, 1, "", 0.5)
-    if not body.endswith("$"):
-        yield at(len(body), len(body), "$", 0.6)
-    else:
-        yield at(len(body) - 1, len(body), "", 0.5)
-    for match in re.finditer(r"\[\^?", body):
-        new = "[" if match.group() == "[^" else "[^"
-        yield at(*match.span(), new, 0.4)
-        for extra in ("A-Z", "a-z", "0-9", "_", "-", ".", "+"):
-            yield at(match.end(), match.end(), extra if extra not in "-" else "\\-", 0.35)
-    for match in re.finditer(r"\{(\d+)(,?)(\d*)\}", body):
-        low, comma, high = match.groups()
-        for new in (
-            f"{{{low},}}",
-            f"{{{int(low) + 1}{comma}{high}}}",
-            f"{{{max(int(low) - 1, 0)}{comma}{high}}}",
-            f"{{1,{low}}}",
-        ):
-            yield at(*match.span(), new, 0.5)
-    yield at(0, 0, r"\b", 0.25)
-    yield at(0, 0, "-?", 0.3)
-
-
 def none(place: Place) -> Iterator[Edit]:
     """A literal → None, and None → a name in scope."""
     for node in place.all(ast.Constant):
@@ -332,8 +216,6 @@ PATTERNS = (
     Pattern("truth-value", "constant", "`True` and `False` are confused", 0.55, truth, truth),
     Pattern("starting-value", "constant", "a starting or default value is of the wrong kind", 0.35, start, start),
     Pattern("string", "constant", "a string literal is wrong", 0.3, strings, strings),
-    Pattern("format-code", "constant", "a format code is wrong", 0.45, formats, formats),
-    Pattern("regular-expression", "constant", "a regular expression takes in too much or too little", 0.4, regex, regex),
     Pattern("literal-for-name", "constant", "a literal stands where a variable was meant", 0.18, none),
     Pattern("number-for-name", "constant", "a number stands where a variable was meant", 0.15, named),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from thinklonger.agent.solver.patterns.booleans import known_conditions
 from thinklonger.agent.solver.place import Edit, Place, short
 
 _PAIR = 2
+_MUTABLE = frozenset({"list", "dict", "set", "deque"})
 
 
 def slices(place: Place) -> Iterator[Edit]:
@@ -83,16 +84,33 @@ def ranges(place: Place) -> Iterator[Edit]:
                     options |= {f"{name}, {stop}": 0.5, f"{name} + 1, {stop}": 0.5}
         elif len(parts) == _PAIR:
             first, stop = parts
-            options |= {stop: 0.6, f"{first}, {stop} + 1": 0.9, f"{first} + 1, {stop}": 0.8, f"{first}, {stop}, -1": 0.5, f"{stop}, {first}": 0.4,
-                        f"{stop}, {first}, -1": 0.4, f"{stop} - 1, {first} - 1, -1": 0.4, f"{first} + 1, {stop} + 1": 0.5, f"{first}, {stop}, 2": 0.2,
-                        f"0, {stop}": 0.3, f"1, {stop}": 0.3}  # fmt: skip
+            options |= {
+                stop: 0.6,
+                f"{first}, {stop} + 1": 0.9,
+                f"{first} + 1, {stop}": 0.8,
+                f"{first}, {stop}, -1": 0.5,
+                f"{stop}, {first}": 0.4,
+                f"{stop}, {first}, -1": 0.4,
+                f"{stop} - 1, {first} - 1, -1": 0.4,
+                f"{first} + 1, {stop} + 1": 0.5,
+                f"{first}, {stop}, 2": 0.2,
+                f"0, {stop}": 0.3,
+                f"1, {stop}": 0.3,
+            }
             for name in counters:
                 if name not in parts:
                     options |= {f"{name}, {stop}": 0.4, f"{name} + 1, {stop}": 0.4, f"{first}, {stop}, {name}": 0.3}
         else:
             first, stop, step = parts
-            options |= {f"{first}, {stop}": 0.5, f"{first}, {stop}, -({step})": 0.3, f"{stop}, {first}, {step}": 0.3, f"{first}, {stop} - 1, {step}": 0.6,
-                        f"{first}, {stop} + 1, {step}": 0.6, f"{first} - 1, {stop}, {step}": 0.6, f"{first} + 1, {stop}, {step}": 0.4}  # fmt: skip
+            options |= {
+                f"{first}, {stop}": 0.5,
+                f"{first}, {stop}, -({step})": 0.3,
+                f"{stop}, {first}, {step}": 0.3,
+                f"{first}, {stop} - 1, {step}": 0.6,
+                f"{first}, {stop} + 1, {step}": 0.6,
+                f"{first} - 1, {stop}, {step}": 0.6,
+                f"{first} + 1, {stop}, {step}": 0.4,
+            }
         for new, weight in options.items():
             yield place.swap(node, f"range({new})", weight=weight)
 
@@ -207,35 +225,47 @@ def tuple_parts(place: Place) -> Iterator[Edit]:
 
 def aliases(place: Place) -> Iterator[Edit]:
     """A mutable value shared where copies are meant: `[[0] * n] * m`, `append(path)`, `fromkeys(keys, [])`."""
+    yield from _repeated(place)
+    yield from _stored(place)
+    for node in place.all((ast.ListComp, ast.GeneratorExp)):
+        if isinstance(node.elt, ast.Name):
+            yield place.swap(node.elt, f"{node.elt.id}[:]", weight=0.7)
+            yield place.swap(node.elt, f"{node.elt.id}.copy()", weight=0.4)
+    value = place.node.value if isinstance(place.node, ast.Assign | ast.Return) else None
+    if isinstance(value, ast.Name | ast.Attribute):
+        found = place.scope.kinds_of(value)
+        if found & _MUTABLE or (not found and isinstance(place.node, ast.Assign)):
+            share = 0.7 if found else 0.25
+            text = place.segment(value)
+            yield place.swap(value, f"{text}.copy()", weight=share)
+            if not found & {"dict", "set"}:
+                yield place.swap(value, f"list({text})", weight=share)
+
+
+def _repeated(place: Place) -> Iterator[Edit]:
     for node in place.all(ast.BinOp):
-        if isinstance(node.op, ast.Mult) and isinstance(node.left, ast.List) and len(node.left.elts) == 1:
-            element = node.left.elts[0]
-            if not isinstance(element, ast.Constant):
+        match node:
+            case ast.BinOp(left=ast.List(elts=[element]), op=ast.Mult()) if not isinstance(element, ast.Constant):
                 new = f"[{place.segment(element)} for _ in range({place.segment(node.right)})]"
                 yield place.swap(node, new, weight=1.0)
+            case _:
+                pass
+
+
+def _stored(place: Place) -> Iterator[Edit]:
     for node in place.all(ast.Call):
-        if isinstance(node.func, ast.Attribute) and node.func.attr == "fromkeys" and len(node.args) == _PAIR:
-            keys, value = (place.segment(argument) for argument in node.args)
-            yield place.swap(node, f"{{key: {value} for key in {keys}}}", weight=0.8)
-        if isinstance(node.func, ast.Attribute) and node.func.attr in {"append", "add", "insert", "appendleft", "put"}:
-            for argument in node.args[-1:]:
-                if isinstance(argument, ast.Name) and place.scope.lookup(argument.id) & {
-                    "list",
-                    "dict",
-                    "set",
-                    "deque",
-                }:
-                    yield place.swap(argument, f"{argument.id}.copy()", weight=1.0)
-    if isinstance(place.node, ast.Assign | ast.Return) and place.node.value is not None:
-        value = place.node.value
-        if isinstance(value, ast.Name | ast.Attribute):
-            found = place.scope.kinds_of(value)
-            if found & {"list", "dict", "set", "deque"} or (not found and isinstance(place.node, ast.Assign)):
-                share = 0.7 if found else 0.25
-                text = place.segment(value)
-                yield place.swap(value, f"{text}.copy()", weight=share)
-                if "dict" not in found and "set" not in found:
-                    yield place.swap(value, f"list({text})", weight=share)
+        match node:
+            case ast.Call(func=ast.Attribute(attr="fromkeys"), args=[keys, value]):
+                new = f"{{key: {place.segment(value)} for key in {place.segment(keys)}}}"
+                yield place.swap(node, new, weight=0.8)
+            case ast.Call(
+                func=ast.Attribute(attr="append" | "add" | "insert" | "appendleft" | "put"),
+                args=[*_, ast.Name() as name],
+            ):
+                if place.scope.lookup(name.id) & _MUTABLE:
+                    yield place.swap(name, f"{name.id}.copy()", weight=1.0)
+            case _:
+                pass
 
 
 def filters(place: Place) -> Iterator[Edit]:

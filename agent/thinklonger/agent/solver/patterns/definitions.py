@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from thinklonger.agent.solver.pattern import Pattern
 from thinklonger.agent.solver.place import Edit, Function, Place, indented
@@ -71,7 +72,7 @@ def parameters(place: Place) -> Iterator[Edit]:
         yield place.splice(at, at, new, weight=0.8, note="the function becomes a static method")
     plain = [argument for argument in [*node.args.posonlyargs, *node.args.args] if argument.arg not in {"self", "cls"}]
     text = place.source.text
-    for first, second in zip(plain, plain[1:], strict=False):
+    for first, second in pairwise(plain):
         if node.args.defaults:
             break
         (start, stop), (begin, end) = place.span(first), place.span(second)

@@ -96,52 +96,50 @@ def _is_exception(node: ast.expr) -> bool:
     )
 
 
+def _becomes(place: Place, new: str, weight: float) -> Edit:
+    """A simple statement replaced by another."""
+    return place.splice(
+        place.start, place.end, new, weight=weight, note=f"`{short(place.text)}` becomes `{short(new)}`"
+    )
+
+
 def return_kind(place: Place) -> Iterator[Edit]:
     """`return` ↔ `yield` ↔ `yield from`; `raise` ↔ `return`; `return x` → `x`."""
     node = place.node
-    text = place.text
     if isinstance(node, ast.Return):
-        rest = text[len("return") :]
-        if node.value is not None:
-            yield place.splice(place.start, place.end, f"yield{rest}", weight=0.8, note="`return` becomes `yield`")
-            yield place.splice(
-                place.start, place.end, f"yield from{rest}", weight=0.6, note="`return` becomes `yield from`"
-            )
-            if _is_exception(node.value):
-                yield place.splice(place.start, place.end, f"raise{rest}", weight=1.0, note="`return` becomes `raise`")
-            if isinstance(node.value, ast.Call):
-                yield place.splice(
-                    place.start, place.end, rest.strip(), weight=0.4, note="the `return` is dropped, the call stays"
-                )
-        for name in place.module.clues.wanted:
-            yield place.splice(
-                place.start, place.end, f"raise {name}", weight=0.7, note=f"`{short(text)}` becomes `raise {name}`"
-            )
-        if place.loop is not None:
-            yield place.splice(
-                place.start, place.end, "continue", weight=0.5, note=f"`{short(text)}` becomes `continue`"
-            )
-            yield place.splice(place.start, place.end, "break", weight=0.5, note=f"`{short(text)}` becomes `break`")
-    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield | ast.YieldFrom) and text.startswith("yield"):
+        yield from _instead_of_return(place, node)
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield | ast.YieldFrom):
         word = "yield from" if isinstance(node.value, ast.YieldFrom) else "yield"
-        rest = text[len(word) :]
-        for other, weight in (("yield", 1.0), ("yield from", 1.0), ("return", 0.4)):
-            if other != word:
-                yield place.splice(
-                    place.start, place.end, f"{other}{rest}", weight=weight, note=f"`{word}` becomes `{other}`"
-                )
+        if place.text.startswith(word):
+            for other, weight in (("yield", 1.0), ("yield from", 1.0), ("return", 0.4)):
+                if other != word:
+                    yield _becomes(place, other + place.text[len(word) :], weight)
     elif isinstance(node, ast.Raise) and place.function is not None:
-        for new, weight in (
-            ("return", 0.3),
-            ("return None", 0.5),
-            ("return False", 0.4),
-            ("return []", 0.2),
-            ("raise", 0.3),
-            ("continue", 0.4),
-            ("pass", 0.15),
-        ):
+        for new, weight in _NO_RAISE:
             if new != "continue" or place.loop is not None:
-                yield place.splice(place.start, place.end, new, weight=weight, note=f"`{short(text)}` becomes `{new}`")
+                yield _becomes(place, new, weight)
+
+
+_NO_RAISE = (
+    ("return", 0.3), ("return None", 0.5), ("return False", 0.4), ("return []", 0.2), ("raise", 0.3), ("continue", 0.4),
+    ("pass", 0.15),
+)  # fmt: skip
+
+
+def _instead_of_return(place: Place, node: ast.Return) -> Iterator[Edit]:
+    rest = place.text[len("return") :]
+    if node.value is not None:
+        yield _becomes(place, f"yield{rest}", 0.8)
+        yield _becomes(place, f"yield from{rest}", 0.6)
+        if _is_exception(node.value):
+            yield _becomes(place, f"raise{rest}", 1.0)
+        if isinstance(node.value, ast.Call):
+            yield _becomes(place, rest.strip(), 0.4)
+    for name in place.module.clues.wanted:
+        yield _becomes(place, f"raise {name}", 0.7)
+    if place.loop is not None:
+        yield _becomes(place, "continue", 0.5)
+        yield _becomes(place, "break", 0.5)
 
 
 def jump(place: Place) -> Iterator[Edit]:
@@ -173,47 +171,58 @@ def loop_kind(place: Place) -> Iterator[Edit]:
     """`if` ↔ `while`."""
     node = place.node
     if isinstance(node, ast.If) and not node.orelse and not place.is_elif:
-        yield place.splice(place.start, place.start + 2, "while", weight=0.7, note="`if` becomes `while`")
+        weight = 0.7 if _moves_on(node) else 0.05
+        yield place.splice(place.start, place.start + 2, "while", weight=weight, note="`if` becomes `while`")
     elif isinstance(node, ast.While) and not node.orelse:
         yield place.splice(place.start, place.start + 5, "if", weight=0.5, note="`while` becomes `if`")
 
 
+def _moves_on(node: ast.If) -> bool:
+    """Whether the body of a branch can change what its condition asks for, so that a loop of it could end."""
+    asked = {inner.id for inner in ast.walk(node.test) if isinstance(inner, ast.Name)}
+    for statement in node.body:
+        for inner in ast.walk(statement):
+            if isinstance(inner, ast.Name) and inner.id in asked and isinstance(inner.ctx, ast.Store):
+                return True
+            if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
+                owner = next((part.id for part in ast.walk(inner.func.value) if isinstance(part, ast.Name)), "")
+                if owner in asked:
+                    return True
+            if isinstance(inner, ast.Attribute | ast.Subscript) and isinstance(inner.ctx, ast.Store | ast.Del):
+                return True
+    return False
+
+
 def branch_kind(place: Place) -> Iterator[Edit]:
-    """`if` ↔ `elif`, `elif c` → `else`, a branch's condition dropped."""
-    node = place.node
-    if not isinstance(node, ast.If):
+    """`if` ↔ `elif`, `elif c` → `else`."""
+    if not isinstance(place.node, ast.If):
         return
     if place.is_elif:
-        top = place
-        while top.is_elif and top.parent is not None:
-            top = top.parent
-        if top.alone:
-            yield Edit(
-                place,
-                place.start,
-                place.start + 4,
-                "if",
-                1.0,
-                "`elif` becomes `if`",
-                (top.block, top.index, top.index + 1),
-            )
-        if not node.orelse:
-            end = place.source.text.index(":", place.span(node.test)[1])
-            reach = (top.block, top.index, top.index + 1)
-            yield Edit(
-                place, place.start, end, "else", 0.5, f"`elif {short(place.segment(node.test))}` becomes `else`", reach
-            )
+        yield from _instead_of_elif(place, place.node)
     elif place.index and place.alone:
         previous = place.block.places[place.index - 1]
-        if isinstance(previous.node, ast.If) and previous.alone:
-            last = previous.node
-            while len(last.orelse) == 1 and isinstance(last.orelse[0], ast.If):
-                last = last.orelse[0]
-            if not last.orelse:
-                start = previous.rows[0]
-                reach = (place.block, place.index - 1, place.index + 1)
-                if start <= place.start:
-                    yield Edit(place, place.start, place.start + 2, "elif", 1.0, "`if` becomes `elif`", reach)
+        if isinstance(previous.node, ast.If) and previous.alone and not _has_else(previous.node):
+            reach = (place.block, place.index - 1, place.index + 1)
+            yield Edit(place, place.start, place.start + 2, "elif", 1.0, "`if` becomes `elif`", reach)
+
+
+def _has_else(node: ast.If) -> bool:
+    while len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If):
+        node = node.orelse[0]
+    return bool(node.orelse)
+
+
+def _instead_of_elif(place: Place, node: ast.If) -> Iterator[Edit]:
+    top = place
+    while top.is_elif and top.parent is not None:
+        top = top.parent
+    reach = (top.block, top.index, top.index + 1)
+    if top.alone:
+        yield Edit(place, place.start, place.start + len("elif"), "if", 1.0, "`elif` becomes `if`", reach)
+    if not node.orelse:
+        end = place.source.text.index(":", place.span(node.test)[1])
+        note = f"`elif {short(place.segment(node.test))}` becomes `else`"
+        yield Edit(place, place.start, end, "else", 0.5, note, reach)
 
 
 def branch_order(place: Place) -> Iterator[Edit]:
@@ -400,10 +409,8 @@ def hoist(place: Place) -> Iterator[Edit]:
     parent = place.parent
     text = place.source.text
     start, end = place.rows
-    if (
-        parent is not None and parent.indent is not None and isinstance(parent.node, ast.If | Loop | ast.With) and not parent.is_elif
-        and len(place.block.places) > 1 and parent.alone
-    ):  # fmt: skip
+    around = parent is not None and isinstance(parent.node, ast.If | Loop | ast.With) and parent.alone
+    if parent is not None and parent.indent is not None and around and len(place.block.places) > 1:
         new = reindented(text[start:end], place.indent, parent.indent)
         begin = parent.rows[0]
         if new is not None:
@@ -513,14 +520,44 @@ PATTERNS = (
     Pattern("missing-return", "flow", "a result is computed and dropped", 0.5, missing_return),
     Pattern("return-kind", "flow", "return, yield and raise are confused", 0.4, return_kind),
     Pattern("jump", "flow", "break, continue and return are confused", 0.55, jump, jump),
-    Pattern("loop-kind", "flow", "a condition is tested once where it should be repeated, or the reverse", 0.35, loop_kind, loop_kind),
-    Pattern("branch-kind", "flow", "branches exclude each other that should not, or the reverse", 0.45, branch_kind, branch_kind),
+    Pattern(
+        "loop-kind",
+        "flow",
+        "a condition is tested once where it should be repeated, or the reverse",
+        0.35,
+        loop_kind,
+        loop_kind,
+    ),
+    Pattern(
+        "branch-kind",
+        "flow",
+        "branches exclude each other that should not, or the reverse",
+        0.45,
+        branch_kind,
+        branch_kind,
+    ),
     Pattern("branch-order", "flow", "branches are tested in the wrong order", 0.3, branch_order, branch_order),
     Pattern("needless-block", "flow", "a condition or loop around statements does not belong there", 0.2, unwrap),
-    Pattern("needless-else", "flow", "statements run only in the other case and should always run", 0.3, flatten_else, make_else),
-    Pattern("missing-else", "flow", "statements always run and should run only in the other case", 0.2, make_else, flatten_else),
+    Pattern(
+        "needless-else",
+        "flow",
+        "statements run only in the other case and should always run",
+        0.3,
+        flatten_else,
+        make_else,
+    ),
+    Pattern(
+        "missing-else",
+        "flow",
+        "statements always run and should run only in the other case",
+        0.2,
+        make_else,
+        flatten_else,
+    ),
     Pattern("depth", "flow", "a statement stands at the wrong depth", 0.5, depth, depth),
-    Pattern("hoist", "flow", "a statement runs inside a block and should run before it, or the reverse", 0.35, hoist, hoist),
+    Pattern(
+        "hoist", "flow", "a statement runs inside a block and should run before it, or the reverse", 0.35, hoist, hoist
+    ),
     Pattern("await", "flow", "await is missing or too much", 0.5, wait, wait),
     Pattern("else-branch", "flow", "the other case is not handled", 0.12, else_branch),
-)  # fmt: skip
+)

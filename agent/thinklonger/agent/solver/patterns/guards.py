@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from thinklonger.agent.solver.pattern import Pattern
-from thinklonger.agent.solver.patterns.booleans import known_conditions, synthesized
+from thinklonger.agent.solver.patterns.booleans import known_conditions, mapped, synthesized
 from thinklonger.agent.solver.place import Edit, Function, Loop, Place, short
 from thinklonger.agent.solver.scope import Variable
 
@@ -38,22 +38,25 @@ def base_case(place: Place) -> Iterator[Edit]:
     for number, variable in enumerate(parameters):
         for test, weight in _tests(variable, parameters, recursive=recursive):
             for value, share in returns:
-                if value == "None" and test == f"{variable.name} is not None":
-                    continue
                 yield from _guard(place, test, f"return {value}", weight * share / (1 + 0.3 * number))
             for name in place.module.clues.wanted:
                 yield from _guard(place, test, f"raise {name}", weight)
-    if place.klass is not None:
-        for name, found in list(place.module.facts.attribute_kinds(place.klass).items())[:6]:
-            if not found or found & {"list", "dict", "set", "deque", "none", "object"}:
-                tests = [f"not self.{name}", f"self.{name} is None"]
-            else:
-                tests = [f"self.{name} == 0", f"self.{name} <= 0"] if "int" in found else [f"self.{name}"]
-            for test in tests:
-                for value, share in returns[:6]:
-                    yield from _guard(place, test, f"return {value}", 0.4 * share)
-                for wanted in (*place.module.clues.wanted,):
-                    yield from _guard(place, test, f"raise {wanted}", 0.6)
+    for test in _own_tests(place):
+        for value, share in returns[:6]:
+            yield from _guard(place, test, f"return {value}", 0.4 * share)
+        for wanted in place.module.clues.wanted:
+            yield from _guard(place, test, f"raise {wanted}", 0.6)
+
+
+def _own_tests(place: Place) -> Iterator[str]:
+    """Conditions about the attributes of the object."""
+    for name, found in list(place.module.facts.attribute_kinds(place.klass).items())[:6]:
+        if not found or found & {"list", "dict", "set", "deque", "none", "object"}:
+            yield from (f"not self.{name}", f"self.{name} is None")
+        elif "int" in found:
+            yield from (f"self.{name} == 0", f"self.{name} <= 0")
+        else:
+            yield f"self.{name}"
 
 
 def _calls_itself(function: Place) -> bool:
@@ -163,20 +166,20 @@ def _guard(place: Place, test: str, action: str, weight: float) -> Iterator[Edit
 
 
 def skip(place: Place) -> Iterator[Edit]:
-    """`if c: continue`, `break` or `return …` before a statement, with conditions from near by and made of what is in scope."""
+    """`if c: continue`, `break` or `return …` before a statement, under a condition from near by or made up."""
     if place.function is None or not isinstance(place.node, ast.stmt) or first_statement(place) or place.indent is None:
         return
     in_loop = place.loop is not None
     at_start = in_loop and place.parent is place.loop and place.index == 0
     share = 1.0 if at_start else 0.5
-    tests = [(text, near * 0.8) for text, near in known_conditions(place, 10)] + synthesized(place, 24)
+    tests = [(text, near * 0.8) for text, near in known_conditions(place, 10)] + mapped(place) + synthesized(place, 24)
     if in_loop:
         seen = _membership(place)
         tests = seen + tests
         for test, weight in tests:
             yield from _guard(place, test, "continue", weight * share)
             yield from _guard(place, test, "break", weight * share * 0.6)
-    for test, weight in tests[:14]:
+    for test, weight in tests[:20]:
         for value, part in results(place)[:6]:
             yield from _guard(place, test, f"return {value}", weight * part * 0.4)
         for name in place.module.clues.wanted:
@@ -192,8 +195,8 @@ def _membership(place: Place) -> list[tuple[str, float]]:
     found: list[tuple[str, float]] = []
     for container in place.scope.variables.values():
         if container.kinds & {"set", "dict", "list"}:
-            for name in sorted(bound - {container.name})[:5]:
-                found.append((f"{name} in {container.name}", 1.0 if container.kinds & {"set", "dict"} else 0.5))
+            weight = 1.0 if container.kinds & {"set", "dict"} else 0.5
+            found += [(f"{name} in {container.name}", weight) for name in sorted(bound - {container.name})[:5]]
     return found
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from thinklonger.agent.solver import kinds
 from thinklonger.agent.solver.pattern import Pattern
 from thinklonger.agent.solver.place import Edit, Place
-from thinklonger.agent.solver.scope import alike
+from thinklonger.agent.solver.scope import Variable, alike
 
 _MODULE_SHARE = 0.3
+_FLOOR = 0.6
+"""What the best of several poorly fitting names is still worth: some name must be the right one."""
 
 
 def _value_names(place: Place) -> Iterator[tuple[ast.Name, bool]]:
@@ -29,21 +31,28 @@ def variable(place: Place) -> Iterator[Edit]:
     for node, stored in _value_names(place):
         if node.id in {"self", "cls"} or (stored and _is_loop_target(place, node)):
             continue
-        want = scope.lookup(node.id)
+        options: dict[str, float] = {}
         for other in scope.variables.values():
-            if other.name == node.id or (stored and other.origin in {"module", "closure"}):
-                continue
-            weight = kinds.fit(other.kinds, want) * alike(node.id, other.name)
-            if other.origin == "module":
-                weight *= _MODULE_SHARE
-            if other.origin == "local" and other.line > place.line and place.loop is None:
-                weight *= 0.1
-            if stored:
-                weight *= 0.5
-            if weight > 0.02:  # noqa: PLR2004 - not worth a run
-                yield place.swap(node, other.name, weight=weight)
-        for name in bound_in_comprehension - {node.id} - set(scope.variables):
+            if other.name != node.id and not (stored and other.origin in {"module", "closure"}):
+                weight = _suits(place, node, other)
+                if weight > 0.02:  # noqa: PLR2004 - not worth a run
+                    options[other.name] = weight
+        best = max(options.values(), default=1.0)
+        for name, weight in options.items():
+            share = weight / best * (_FLOOR + (1 - _FLOOR) * best) * (0.5 if stored else 1.0)
+            yield place.swap(node, name, weight=share)
+        for name in sorted(bound_in_comprehension - {node.id} - set(scope.variables)):
             yield place.swap(node, name, weight=0.6)
+
+
+def _suits(place: Place, node: ast.Name, other: Variable) -> float:
+    """How well a variable stands in for a name at a place, in [0, 1]."""
+    weight = kinds.fit(other.kinds, place.scope.lookup(node.id)) * alike(node.id, other.name)
+    if other.origin == "module":
+        weight *= _MODULE_SHARE
+    if other.origin == "local" and other.line > place.line and place.loop is None:
+        weight *= 0.1
+    return weight
 
 
 def _is_loop_target(place: Place, node: ast.Name) -> bool:
@@ -69,7 +78,7 @@ def attribute(place: Place) -> Iterator[Edit]:
                 options[name] = kinds.fit(found, want)
         for name, count in facts.attributes.items():
             options.setdefault(name, 0.25 if mine else min(0.5 + 0.1 * count, 0.9))
-        for name in place.module.clues.missing:
+        for name in sorted(place.module.clues.missing):
             if name.isidentifier():
                 options[name] = 1.0
         methods = {callee.name for callee in facts.callees if callee.method}
@@ -81,35 +90,43 @@ def attribute(place: Place) -> Iterator[Edit]:
 
 def own_attribute(place: Place) -> Iterator[Edit]:
     """`x` ↔ `self.x`: a forgotten or needless `self.`, and a local taken for an attribute."""
-    if place.klass is None or place.function is None:
-        return
+    if place.klass is not None and place.function is not None:
+        yield from _to_attribute(place)
+        yield from _to_local(place)
+
+
+def _to_attribute(place: Place) -> Iterator[Edit]:
     own = place.module.facts.attribute_kinds(place.klass)
     methods = {callee.name for callee in place.module.facts.callees if callee.method}
     for node in place.all(ast.Name):
+        parent = place.module.parent(node)
         if node.id in {"self", "cls"}:
             continue
-        parent = place.module.parent(node)
-        if node.id in own or node.id in methods or f"_{node.id}" in own:
-            name = node.id if node.id in own or node.id in methods else f"_{node.id}"
-            yield place.swap(node, f"self.{name}", weight=1.0)
+        known = [name for name in (node.id, f"_{node.id}") if name in own or name in methods]
+        if known:
+            yield place.swap(node, f"self.{known[0]}", weight=1.0)
         elif not (isinstance(parent, ast.Call) and node is parent.func) and isinstance(node.ctx, ast.Load):
             want = place.scope.lookup(node.id)
             for name, found in own.items():
                 if name not in methods:
                     weight = kinds.fit(found, want) * alike(node.id, name)
                     yield place.swap(node, f"self.{name}", weight=weight * 0.5)
+
+
+def _to_local(place: Place) -> Iterator[Edit]:
+    own = place.module.facts.attribute_kinds(place.klass)
     names = place.scope.variables
     for node in place.all(ast.Attribute):
-        if isinstance(node.value, ast.Name) and node.value.id == "self":
-            plain = node.attr.lstrip("_")
-            if plain in names:
-                yield place.swap(node, plain, weight=0.6)
-            else:
-                want = own.get(node.attr, kinds.UNKNOWN)
-                for other in names.values():
-                    if other.origin in {"parameter", "local"}:
-                        weight = kinds.fit(other.kinds, want) * alike(node.attr, other.name)
-                        yield place.swap(node, other.name, weight=weight * 0.35)
+        if not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+            continue
+        if node.attr.lstrip("_") in names:
+            yield place.swap(node, node.attr.lstrip("_"), weight=0.6)
+            continue
+        want = own.get(node.attr, kinds.UNKNOWN)
+        for other in names.values():
+            if other.origin in {"parameter", "local"}:
+                weight = kinds.fit(other.kinds, want) * alike(node.attr, other.name)
+                yield place.swap(node, other.name, weight=weight * 0.35)
 
 
 def receiver(place: Place) -> Iterator[Edit]:
@@ -140,35 +157,41 @@ def receiver(place: Place) -> Iterator[Edit]:
 
 
 def index(place: Place) -> Iterator[Edit]:
-    """`x` → `x[0]`, `x[-1]`, `x[i]`; `x[i]` → `x`; `x[i]` → `i`."""
-    scope = place.scope
-    counters = [v.name for v in scope.variables.values() if "int" in v.kinds and v.origin in {"local", "parameter"}][:4]
-    keys = [v.name for v in scope.variables.values() if v.origin in {"local", "parameter"}][:6]
+    """`x` → `x[0]`, `x[-1]`, `x[i]`; `x[i]` → `x`; `x[i]` → `i`; `i` → `x[i]`."""
     for node in place.all(ast.Subscript):
         if isinstance(node.ctx, ast.Load) and not isinstance(node.slice, ast.Slice):
             yield place.swap(node, place.segment(node.value), weight=0.6)
             yield place.swap(node, place.segment(node.slice), weight=0.5)
     for node in place.all((ast.Name, ast.Attribute)):
         parent = place.module.parent(node)
-        if not isinstance(node.ctx, ast.Load) or (isinstance(parent, ast.Call) and parent.func is node):
-            continue
-        if isinstance(parent, ast.Attribute) or (isinstance(node, ast.Name) and node.id in {"self", "cls"}):
-            continue
-        text = place.segment(node)
-        found = scope.kinds_of(node)
-        if found and not found & {"list", "tuple", "str", "dict", "deque"}:
-            for sequence in scope.variables.values():
-                if sequence.kinds & {"list", "tuple", "str", "dict"} and sequence.name != text and "int" in found:
-                    yield place.swap(node, f"{sequence.name}[{text}]", weight=0.35)
-            continue
-        share = 0.6 if found else 0.2
-        for key in ("0", "-1", "1", *counters):
-            if key != text:
-                yield place.swap(node, f"{text}[{key}]", weight=share * (1.0 if key in {"0", "-1"} else 0.6))
-        if "dict" in found:
-            for key in keys:
-                if key != text:
-                    yield place.swap(node, f"{text}[{key}]", weight=share * 0.8)
+        called = isinstance(parent, ast.Call) and parent.func is node
+        own = isinstance(node, ast.Name) and node.id in {"self", "cls"}
+        if isinstance(node.ctx, ast.Load) and not (called or own or isinstance(parent, ast.Attribute)):
+            found = place.scope.kinds_of(node)
+            if not found or found & _CONTAINERS:
+                yield from _items_of(place, node, found)
+            elif "int" in found:
+                yield from _item_at(place, node)
+
+
+_CONTAINERS = frozenset({"list", "tuple", "str", "dict", "deque"})
+
+
+def _items_of(place: Place, node: ast.expr, found: kinds.Kinds) -> Iterator[Edit]:
+    text = place.segment(node)
+    near = [v for v in place.scope.variables.values() if v.origin in {"local", "parameter"} and v.name != text]
+    share = 0.6 if found else 0.2
+    for key in ("0", "-1", "1", *[v.name for v in near if "int" in v.kinds][:4]):
+        yield place.swap(node, f"{text}[{key}]", weight=share * (1.0 if key in {"0", "-1"} else 0.6))
+    for variable in near[:6] if "dict" in found else ():
+        yield place.swap(node, f"{text}[{variable.name}]", weight=share * 0.8)
+
+
+def _item_at(place: Place, node: ast.expr) -> Iterator[Edit]:
+    text = place.segment(node)
+    for sequence in place.scope.variables.values():
+        if sequence.kinds & _CONTAINERS and sequence.name != text:
+            yield place.swap(node, f"{sequence.name}[{text}]", weight=0.35)
 
 
 def expression(place: Place) -> Iterator[Edit]:

@@ -1,9 +1,10 @@
-"""Whole statements: in the wrong order, needless, missing; donors from near by and statements made of what is in scope."""
+"""Whole statements: in the wrong order, needless, missing; copied from near by or made of what is in scope."""
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from thinklonger.agent.solver.kinds import Kinds
 from thinklonger.agent.solver.pattern import Pattern
 from thinklonger.agent.solver.patterns.booleans import known_conditions, synthesized
 from thinklonger.agent.solver.place import Edit, Function, Loop, Place, short
@@ -11,6 +12,10 @@ from thinklonger.agent.solver.scope import Variable, alike, arguments
 
 _MOST_STATEMENTS = 40
 _FAR = 3
+_LINKS = frozenset(
+    {"next", "prev", "parent", "left", "right", "child", "following", "previous", "link", "after", "before"}
+)
+"""Attributes that lead from one object to the next."""
 
 
 def _movable(place: Place) -> bool:
@@ -81,6 +86,9 @@ def delete(place: Place) -> Iterator[Edit]:
         weight = 0.6
     elif isinstance(node, ast.Return):
         weight = 0.5
+    if place.loop is not None and isinstance(place.loop.node, ast.While) and "hang" not in place.module.clues.tags:
+        steps = _names(place.loop.node.test, ast.Load) & _names(node, ast.Store)
+        weight *= 0.1 if steps else 1.0
     note = f"`{short(place.text.partition(chr(10))[0])}` is dropped"
     if len(place.block.places) == 1:
         yield (
@@ -189,47 +197,38 @@ def _after(place: Place, text: str, weight: float) -> Iterator[Edit]:
 
 
 def synthesize(place: Place) -> Iterator[Edit]:
-    """A statement made of what is in scope: a counter's step, an item remembered, a link followed, a result returned."""
+    """A statement made of what is in scope: a counter's step, an item remembered, a link followed, a return."""
     if not _insertable(place):
         return
-    last = place.index == len(place.block.places) - 1
     for text, weight in made(place):
         yield from _spots(place, text, weight, f"`{short(text)}` is added")
-    at_end = place.parent is place.function
+    last = place.index == len(place.block.places) - 1
     if last and not isinstance(place.node, ast.Return | ast.Raise):
-        for variable in place.scope.variables.values():
-            if variable.origin in {"local", "parameter"}:
-                weight = (1.0 if variable.origin == "local" else 0.4) * (1.0 if at_end else 0.5)
-                text = f"return {variable.name}"
-                made_edit = place.after(text, weight=weight, note=f"`{text}` is added")
-                if made_edit:
-                    yield made_edit
-        for text, weight in (
-            ("return False", 0.6),
-            ("return True", 0.6),
-            ("return None", 0.2),
-            ("return", 0.5),
-            ("return 0", 0.3),
-            ("return -1", 0.3),
-            ("return []", 0.3),
-            ("return self", 0.4),
-        ):
-            made_edit = place.after(text, weight=weight, note=f"`{text}` is added")
-            if made_edit and not (text == "return None" and at_end):
-                yield made_edit
-        if place.loop is not None and place.parent is not place.loop:
-            for text, weight in (("break", 0.9), ("continue", 0.9)):
-                made_edit = place.after(text, weight=weight, note=f"`{text}` is added")
-                if made_edit:
-                    yield made_edit
-        elif place.loop is not None:
-            made_edit = place.after("break", weight=0.2, note="`break` is added")
-            if made_edit:
-                yield made_edit
-        if place.parent is not None and isinstance(place.parent.node, ast.ExceptHandler):
-            made_edit = place.after("raise", weight=0.7, note="the exception is raised again")
-            if made_edit:
-                yield made_edit
+        for text, weight in _endings(place):
+            found = place.after(text, weight=weight, note=f"`{text}` is added")
+            if found:
+                yield found
+
+
+_RETURNS = (
+    ("return False", 0.6), ("return True", 0.6), ("return", 0.5), ("return 0", 0.3), ("return -1", 0.3),
+    ("return []", 0.3), ("return self", 0.4),
+)  # fmt: skip
+
+
+def _endings(place: Place) -> Iterator[tuple[str, float]]:
+    """Statements that may end a block after a place."""
+    share = 1.0 if place.parent is place.function else 0.5
+    for variable in place.scope.variables.values():
+        if variable.origin in {"local", "parameter"}:
+            yield f"return {variable.name}", (1.0 if variable.origin == "local" else 0.4) * share
+    yield from _RETURNS
+    if place.loop is not None:
+        yield "break", 0.9 if place.parent is not place.loop else 0.2
+        if place.parent is not place.loop:
+            yield "continue", 0.9
+    if place.parent is not None and isinstance(place.parent.node, ast.ExceptHandler):
+        yield "raise", 0.7
 
 
 def made(place: Place) -> list[tuple[str, float]]:
@@ -271,45 +270,40 @@ def _counters(found: dict[str, float], variables: list[Variable]) -> None:
             found[f"{one.name}, {other.name} = {other.name}, {one.name}"] = 0.3
 
 
+_OF_CONTAINER: dict[str, tuple[tuple[str, float], ...]] = {
+    "list": (("{c}.pop()", 0.5), ("{c}.reverse()", 0.25), ("{c}.sort()", 0.35), ("{c} = []", 0.4),
+             ("{c} = {c}[:]", 0.2), ("{c} = list({c})", 0.3)),
+    "deque": (("{c}.pop()", 0.5), ("{c}.popleft()", 0.5), ("{c}.clear()", 0.2)),
+    "str": (("{c} = {c}.strip()", 0.4), ("{c} = {c}.lower()", 0.4), ("{c} = ''", 0.3)),
+    "dict": (("{c} = dict({c})", 0.3),),
+}  # fmt: skip
+"""Statements about one container `c`, by its kind."""
+_OF_ITEM: dict[str, tuple[tuple[str, float], ...]] = {
+    "set": (("{c}.add({i})", 0.9), ("{c}.discard({i})", 0.3)),
+    "list": (("{c}.append({i})", 0.6), ("{c}.extend({i})", 0.2)),
+    "deque": (("{c}.append({i})", 0.6),),
+    "dict": (("{c}[{i}] = True", 0.15), ("{c}[{i}] += 1", 0.3), ("del {c}[{i}]", 0.2)),
+}
+"""Statements about a container `c` and a variable `i`, by the container's kind."""
+
+
 def _collections(found: dict[str, float], variables: list[Variable]) -> None:
     for container in variables:
-        for item in variables:
-            if item.name == container.name:
-                continue
-            if "set" in container.kinds:
-                found[f"{container.name}.add({item.name})"] = 0.9
-                found[f"{container.name}.discard({item.name})"] = 0.3
-            if container.kinds & {"list", "deque"} and not item.kinds & {"none"}:
-                found[f"{container.name}.append({item.name})"] = 0.6
-            if "dict" in container.kinds:
-                for value in variables:
-                    if value.name not in {item.name, container.name}:
-                        found[f"{container.name}[{item.name}] = {value.name}"] = 0.4
-                found[f"{container.name}[{item.name}] = True"] = 0.15
-                found[f"{container.name}[{item.name}] += 1"] = 0.3
-                found[f"del {container.name}[{item.name}]"] = 0.2
-        if container.kinds & {"list", "deque"}:
-            found[f"{container.name}.pop()"] = 0.5
-            found[f"{container.name}.reverse()"] = 0.25
-            found[f"{container.name}.sort()"] = 0.35
-            found[f"{container.name} = []"] = 0.4
-            found[f"{container.name} = {container.name}[:]"] = 0.2
-            found[f"{container.name} = list({container.name})"] = 0.3
-        if "str" in container.kinds:
-            found[f"{container.name} = {container.name}.strip()"] = 0.4
-            found[f"{container.name} = {container.name}.lower()"] = 0.4
-            found[f"{container.name} = ''"] = 0.3
+        name = container.name
+        others = [other.name for other in variables if other.name != name]
+        for kind in sorted(container.kinds):
+            for template, weight in _OF_CONTAINER.get(kind, ()):
+                found[template.format(c=name)] = weight
+            for item in others:
+                for template, weight in _OF_ITEM.get(kind, ()):
+                    found[template.format(c=name, i=item)] = weight
         if "dict" in container.kinds:
-            found[f"{container.name} = dict({container.name})"] = 0.3
+            found.update({f"{name}[{one}] = {two}": 0.4 for one in others for two in others if one != two})
 
 
 def _links(found: dict[str, float], place: Place, variables: list[Variable]) -> None:
     attributes = place.module.facts.attributes
-    links = [
-        name
-        for name in attributes
-        if name in {"next", "prev", "parent", "left", "right", "child", "following", "previous"}
-    ]
+    links = [name for name in attributes if name in _LINKS]
     for variable in variables:
         if variable.kinds and not variable.kinds & {"object", "none"}:
             continue
@@ -321,52 +315,56 @@ def _links(found: dict[str, float], place: Place, variables: list[Variable]) -> 
             found[f"{variable.name}.{name} = None"] = 0.25
 
 
+_OF_ATTRIBUTE: dict[str, tuple[tuple[str, float], ...]] = {
+    "int": (("self.{a} += 1", 0.8), ("self.{a} -= 1", 0.8), ("self.{a} = 0", 0.5)),
+    "bool": (("self.{a} = True", 0.5), ("self.{a} = False", 0.5)),
+    "list": (("self.{a}.clear()", 0.4),),
+    "dict": (("self.{a}.clear()", 0.4),),
+    "set": (("self.{a}.clear()", 0.4),),
+    "none": (("self.{a} = None", 0.4),),
+}
+"""Statements about an attribute `a` of the object, by its kind."""
+_OF_ARGUMENT: dict[str, tuple[tuple[str, float], ...]] = {
+    "list": (("self.{a}.append({p})", 0.4),),
+    "deque": (("self.{a}.append({p})", 0.4),),
+    "set": (("self.{a}.add({p})", 0.5),),
+    "dict": (("self.{a}.pop({p}, None)", 0.3), ("del self.{a}[{p}]", 0.2)),
+}
+"""Statements about an attribute `a` and a parameter `p`, by the attribute's kind."""
+_COUNTS = ("size", "count", "length", "len", "index", "pos")
+
+
 def _attributes(found: dict[str, float], place: Place) -> None:
     """Statements about `self`: parameters kept, counts stepped, methods without arguments called."""
     if place.klass is None or place.function is None:
         return
     own = place.module.facts.attribute_kinds(place.klass)
-    used = {node.id for node in ast.walk(place.function.node) if isinstance(node, ast.Name)}
-    for name in [argument.arg for argument in arguments(place.function.node)]:
-        if name in {"self", "cls"}:
-            continue
-        share = 1.0 if name not in used else 0.35
-        found[f"self.{name} = {name}"] = share
-        found[f"self._{name} = {name}"] = share * 0.8 if f"_{name}" in own else share * 0.2
-        for attribute, found_kinds in own.items():
-            if found_kinds & {"list", "deque"}:
-                found[f"self.{attribute}.append({name})"] = 0.4
-            if found_kinds & {"set"}:
-                found[f"self.{attribute}.add({name})"] = 0.5
-            if found_kinds & {"dict"}:
-                found[f"self.{attribute}.pop({name}, None)"] = 0.3
-                found[f"del self.{attribute}[{name}]"] = 0.2
-            if attribute != name:
-                found.setdefault(f"self.{attribute} = {name}", 0.25)
-    for attribute, found_kinds in own.items():
-        if "int" in found_kinds or any(
-            word in attribute for word in ("size", "count", "length", "len", "index", "pos")
-        ):
-            found[f"self.{attribute} += 1"] = 0.8
-            found[f"self.{attribute} -= 1"] = 0.8
-            found[f"self.{attribute} = 0"] = 0.5
-        if "bool" in found_kinds:
-            found[f"self.{attribute} = True"] = 0.5
-            found[f"self.{attribute} = False"] = 0.5
-        if found_kinds & {"list", "dict", "set", "deque"}:
-            found[f"self.{attribute}.clear()"] = 0.4
-        if not found_kinds or "none" in found_kinds:
-            found[f"self.{attribute} = None"] = 0.4
+    _kept_parameters(found, place.function, own)
+    for attribute, known in own.items():
+        likely = known or frozenset({"int" if any(word in attribute for word in _COUNTS) else "none"})
+        for kind in sorted(likely):
+            for template, weight in _OF_ATTRIBUTE.get(kind, ()):
+                found[template.format(a=attribute)] = weight
+    name = getattr(place.function.node, "name", "")
     for callee in place.module.facts.callees:
-        if (
-            callee.method
-            and callee.required == 0
-            and not callee.name.startswith("__")
-            and callee.name != getattr(place.function.node, "name", "")
-        ):
+        if callee.method and callee.required == 0 and callee.name != name and not callee.name.startswith("__"):
             found[f"self.{callee.name}()"] = 0.6 if callee.name.startswith("_") else 0.4
     if isinstance(place.klass.node, ast.ClassDef) and place.klass.node.bases:
         _parents(found, place)
+
+
+def _kept_parameters(found: dict[str, float], function: Place, own: Mapping[str, Kinds]) -> None:
+    used = {node.id for node in ast.walk(function.node) if isinstance(node, ast.Name)}
+    for name in [argument.arg for argument in arguments(function.node) if argument.arg not in {"self", "cls"}]:
+        share = 1.0 if name not in used else 0.35
+        found[f"self.{name} = {name}"] = share
+        found[f"self._{name} = {name}"] = share * (0.8 if f"_{name}" in own else 0.2)
+        for attribute, known in own.items():
+            for kind in sorted(known):
+                for template, weight in _OF_ARGUMENT.get(kind, ()):
+                    found[template.format(a=attribute, p=name)] = weight
+            if attribute != name:
+                found.setdefault(f"self.{attribute} = {name}", 0.25)
 
 
 def _parents(found: dict[str, float], place: Place) -> None:
@@ -374,10 +372,15 @@ def _parents(found: dict[str, float], place: Place) -> None:
     function = place.function
     if function is not None and isinstance(function.node, Function) and "super()" not in function.text:
         node = function.node
-        names = ", ".join(argument.arg for argument in arguments(node)[1:])
-        found[f"super().{node.name}({names})"] = 0.9
-        if names:
-            found[f"super().{node.name}()"] = 0.9 if node.name == "__init__" else 0.4
+        names = [argument.arg for argument in arguments(node)[1:]]
+        wanted = {
+            tuple(argument.arg for argument in arguments(other.node)[1:])
+            for other in place.module.functions
+            if isinstance(other.node, Function) and other.node.name == node.name and other.klass is not place.klass
+        }
+        for count in range(len(names) + 1):
+            likely = tuple(names[:count]) in wanted or (not wanted and count in {0, len(names)})
+            found[f"super().{node.name}({', '.join(names[:count])})"] = 1.0 if likely else 0.2
 
 
 def condition(place: Place) -> Iterator[Edit]:
@@ -434,7 +437,8 @@ def simultaneous(place: Place) -> Iterator[Edit]:
     written = target.id if isinstance(target, ast.Name) else target.attr if isinstance(target, ast.Attribute) else None
     if written is None or written not in read:
         return
-    new = f"{place.indent}{place.segment(target)}, {following.segment(other.targets[0])} = {place.segment(value)}, {following.segment(other.value)}\n"
+    targets = f"{place.segment(target)}, {following.segment(other.targets[0])}"
+    new = f"{place.indent}{targets} = {place.segment(value)}, {following.segment(other.value)}\n"
     start, end = place.rows[0], following.rows[1]
     yield Edit(
         place,
@@ -447,25 +451,80 @@ def simultaneous(place: Place) -> Iterator[Edit]:
     )
 
 
-def reset(place: Place) -> Iterator[Edit]:
-    """A variable's first value assigned again at the beginning of a loop's body, or before a loop."""
-    if not isinstance(place.node, Loop) or place.function is None:
+def _names(node: ast.AST, context: type[ast.expr_context]) -> set[str]:
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, context)}
+
+
+def _ends(place: Place, text: str, weight: float, note: str) -> Iterator[Edit]:
+    """A statement at the end of a place's block: after it, or before it where it jumps."""
+    if place.index != len(place.block.places) - 1:
         return
-    first = place.blocks["body"].places[0]
+    jumps = isinstance(place.node, ast.Continue | ast.Break | ast.Return | ast.Raise)
+    made_edit = place.before(text, weight=weight, note=note) if jumps else place.after(text, weight=weight, note=note)
+    if made_edit:
+        yield made_edit
+
+
+def _earlier(place: Place, loop: Place) -> Iterator[tuple[str, Place]]:
+    """Plain assignments of one name that the function makes before a loop."""
     for other in place.module.places:
+        node = other.node
         if (
-            other.function is not place.function
-            or not isinstance(other.node, ast.Assign)
-            or other.line >= place.line
-            or "\n" in other.text
+            other.function is place.function
+            and isinstance(node, ast.Assign)
+            and other.line < loop.line
+            and "\n" not in other.text
         ):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    yield target.id, other
+
+
+def reset(place: Place) -> Iterator[Edit]:
+    """A variable's first value assigned again: at the beginning of a loop's body, or where the loop has used it up."""
+    loop = place.loop
+    if loop is None or place.function is None or not isinstance(place.node, ast.stmt):
+        return
+    first = loop.blocks["body"].places[0] is place
+    read = {name for other in place.block.places for name in _names(other.node, ast.Load)}
+    plain = {
+        target.id
+        for node in ast.walk(loop.node)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for name, other in _earlier(place, loop):
+        note = f"`{short(other.text)}` runs again in the loop"
+        if first:
+            made_edit = place.before(other.text, weight=0.8, note=note)
+            if made_edit:
+                yield made_edit
+        yield from _ends(place, other.text, (1.0 if name in read and name not in plain else 0.4), note)
+
+
+def update(place: Place) -> Iterator[Edit]:
+    """A step for a variable that a loop reads, that was set before the loop, and that the loop never changes."""
+    loop = place.loop
+    if loop is None or place.function is None or not isinstance(place.node, ast.stmt):
+        return
+    written = _names(loop.node, ast.Store)
+    read = _names(loop.node, ast.Load)
+    tested = _names(loop.node.test, ast.Load) if isinstance(loop.node, ast.While) else set[str]()
+    share = 1.0 if place.parent is loop else 0.7
+    stale = [name for name, _ in _earlier(place, loop)] + [name for name in place.scope.parameters if name in tested]
+    for name in dict.fromkeys(stale):
+        if name in written or name not in read:
             continue
-        made_edit = first.before(other.text, weight=1.0, note=f"`{short(other.text)}` runs again in every round")
-        if made_edit:
-            yield made_edit
-        made_edit = place.before(other.text, weight=0.5, note=f"`{short(other.text)}` runs again before the loop")
-        if made_edit:
-            yield made_edit
+        known = place.scope.lookup(name)
+        options = [(f"{name} = {other}", 1.0) for other in sorted(written)]
+        if not known or known & {"int", "float"}:
+            options += [(f"{name} += 1", 1.0), (f"{name} -= 1", 0.8), (f"{name} //= 2", 0.2), (f"{name} *= 2", 0.1)]
+        if not known or known & {"object", "none"}:
+            links = [link for link in place.module.facts.attributes if link in _LINKS]
+            options += [(f"{name} = {name}.{link}", 1.0) for link in links]
+        for text, weight in options:
+            yield from _ends(place, text, weight * share, f"`{short(text)}` is added: the loop never changes `{name}`")
 
 
 def initialize(place: Place) -> Iterator[Edit]:
@@ -516,11 +575,8 @@ def import_missing(place: Place) -> Iterator[Edit]:
         "decimal",
     }
     for name in sorted(place.module.clues.missing):
-        if name in known:
-            made_edit = place.before(f"import {name}", weight=1.0, note=f"`{name}` is imported")
-        else:
-            made_edit = None
-        if made_edit:
+        made_edit = place.before(f"import {name}", weight=1.0, note=f"`{name}` is imported")
+        if name in known and made_edit:
             yield made_edit
         for home, members in _MEMBERS.items():
             if name in members:
@@ -552,8 +608,16 @@ PATTERNS = (
     Pattern("missing-counterpart", "statement", "a statement's counterpart is missing", 0.2, mapped_donor, delete),
     Pattern("missing-statement", "statement", "a usual step is missing", 0.17, synthesize, delete),
     Pattern("unconditional", "statement", "a statement should run only under a condition", 0.1, condition),
-    Pattern("simultaneous", "statement", "an assignment uses a value that was just overwritten", 0.6, simultaneous, simultaneous),
-    Pattern("missing-reset", "statement", "a value is carried from one round into the next", 0.25, reset),
+    Pattern(
+        "simultaneous",
+        "statement",
+        "an assignment uses a value that was just overwritten",
+        0.6,
+        simultaneous,
+        simultaneous,
+    ),
+    Pattern("missing-reset", "statement", "a value is carried from one round into the next", 0.3, reset),
+    Pattern("missing-update", "statement", "a loop never changes a variable that it depends on", 0.4, update),
     Pattern("missing-initialization", "statement", "a name may be used before it has a value", 0.3, initialize),
     Pattern("missing-import", "statement", "a module is used and not imported", 0.9, import_missing),
-)  # fmt: skip
+)
