@@ -70,13 +70,15 @@ class Evidence:
 
     `tried` counts candidates that ran against the reproduction (survivors included); `exhausted` is False where the
     search stopped before it had tried all that it had. `tests` are the distinct tests, red and green, that
-    exercise the edited code.
+    exercise the edited code. `heaviest` is the largest prior among all that were tried: the scale of priors, which
+    depends on how sharply the fault could be located.
     """
 
     tried: int
     tests: int
     exhausted: bool = True
     comparison: Comparison | None = None
+    heaviest: float = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +111,21 @@ class Thresholds:
     """When the evidence is unambiguous; the module's docstring says how they were set.
 
     `share`: of belief that the chosen behaviour must have. `strength`: of the tests that see the edited code, in
-    the units of `strength_of`. `weight`: of the chosen group, at least, where the tests' strength is below
-    `strong`, and `weight_strong` from there on. `spread`: survivors may be at most this part of what was tried.
+    the units of `strength_of`. `weight`: of the chosen group, as a part of the heaviest prior, where the tests'
+    strength is below `strong`, and `weight_strong` from there on. `spread`: survivors may be at most this part of
+    what was tried.
     """
 
     share: float = 0.8
     strength: int = 20
     strong: int = 30
-    weight: float = 0.12
-    weight_strong: float = 0.06
+    weight: float = 0.16
+    weight_strong: float = 0.08
     spread: float = 0.05
+
+    def floor(self, strength: int) -> float:
+        """How heavy the chosen group must be under tests of this strength."""
+        return self.weight_strong if strength >= self.strong else self.weight
 
 
 def penalty(anomalies: Anomalies) -> float:
@@ -232,7 +239,7 @@ def doubts_about(groups: Sequence[Group], evidence: Evidence, thresholds: Thresh
     strength = strength_of(groups[0].members[0].id, evidence)
     if strength < thresholds.strength:
         doubts.append(Message("verdict.few-tests", {"count": evidence.tests}))
-    elif groups[0].weight < (thresholds.weight_strong if strength >= thresholds.strong else thresholds.weight):
+    elif groups[0].weight < evidence.heaviest * thresholds.floor(strength):
         doubts.append(Message("verdict.unlikely"))
     if survivors > max(1.0, thresholds.spread * evidence.tried):
         doubts.append(Message("verdict.weak-tests", {"count": survivors, "tried": evidence.tried}))
