@@ -1,0 +1,82 @@
+"""Where a reproduction comes from: named tests, related red tests, the issue's own example."""
+
+from pathlib import PurePosixPath
+
+from thinklonger.agent.issue import read_clues
+from thinklonger.agent.stages.verify.reproduction import (
+    EXAMPLE_PATH,
+    example_test,
+    named_tests,
+    raised,
+    red_tests,
+    related,
+)
+from thinklonger.agent.types import Ending, Frame, Outcome, TestResult, TestRun
+
+TESTS = (
+    "tests/test_pager.py::test_last_page",
+    "tests/test_pager.py::TestJump::test_far[3-1]",
+    "tests/test_menu.py::test_opens",
+)
+
+
+def run_of(*results: TestResult) -> TestRun:
+    """A complete run with these results."""
+    return TestRun(("pytest",), Ending.EXITED, 1, 0.1, results, complete=True)
+
+
+def red(test: str, *, exception: str = "AssertionError", path: str = "") -> TestResult:
+    """A red test, perhaps with a frame in a file."""
+    frames = (Frame(PurePosixPath(path), 3, "f"),) if path else ()
+    return TestResult(test, Outcome.FAILED, exception=exception, frames=frames)
+
+
+def test_a_test_is_named_by_id_by_file_or_by_function() -> None:
+    """An issue may name a test in any of the ways that people write one."""
+    assert named_tests(read_clues("tests/test_pager.py::test_last_page fails"), TESTS) == TESTS[:1]
+    assert named_tests(read_clues("Run `test_menu.py` and see"), TESTS) == TESTS[2:]
+    assert named_tests(read_clues("`test_far` is red since Monday"), TESTS) == TESTS[1:2]
+    assert named_tests(read_clues("The pager jumps too far"), TESTS) == ()
+
+
+def test_the_exception_that_the_issue_names_decides_first() -> None:
+    """Of red tests, those that raise what the issue shows go before those that only touch a suspected file."""
+    text = 'Jumping crashes\n\nTraceback (most recent call last):\n  File "a.py", line 1, in f\nKeyError: 3\n'
+    run = run_of(red(TESTS[0], exception="KeyError"), red(TESTS[2], path="pager.py"))
+    found = related(run, {}, clues=read_clues(text), suspects={PurePosixPath("pager.py")})
+    assert found == TESTS[:1]
+
+
+def test_a_red_test_that_runs_no_suspect_is_another_matter() -> None:
+    """A test that is red for another reason is not the reproduction."""
+    run = run_of(red(TESTS[2], path="menu.py"))
+    coverage = {TESTS[2]: {PurePosixPath("menu.py"): frozenset({1})}}
+    assert related(run, coverage, clues=read_clues("The pager is slow"), suspects={PurePosixPath("pager.py")}) == ()
+
+
+def test_without_text_every_red_test_counts() -> None:
+    """With nothing to compare with, what is red is the issue."""
+    run = run_of(red(TESTS[0]), TestResult(TESTS[1], Outcome.PASSED))
+    assert related(run, {}, clues=read_clues(""), suspects=frozenset()) == TESTS[:1]
+    assert red_tests(run) == TESTS[:1]
+
+
+def test_an_example_becomes_a_test_only_with_its_exception() -> None:
+    """A printed value may be right or wrong; only an exception says that something fails."""
+    crash = ">>> from pager import jump\n>>> jump(3)\nTraceback (most recent call last):\n  ...\nValueError: far\n"
+    written = example_test(read_clues(f"Jumping fails\n\n```\n{crash}```\n"))
+    assert written is not None
+    layer, exception = written
+    assert exception == "ValueError"
+    state = layer[EXAMPLE_PATH]
+    assert state is not None
+    compile(state.content, "test.py", "exec")
+    assert b"jump(3)" in state.content
+    assert example_test(read_clues("```\n>>> jump(3)\n4\n```")) is None
+
+
+def test_raised_wants_that_exception_from_every_test() -> None:
+    """A test that is red for another reason does not show the issue."""
+    assert raised(run_of(red("a", exception="builtins.KeyError")), "KeyError")
+    assert not raised(run_of(red("a", exception="TypeError")), "KeyError")
+    assert not raised(run_of(), "KeyError")
