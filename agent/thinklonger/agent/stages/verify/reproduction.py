@@ -63,7 +63,7 @@ def named_tests(clues: Clues, tests: Sequence[str]) -> tuple[str, ...]:
     for test in tests:
         path, _, rest = test.partition("::")
         function = re.sub(r"\[.*", "", rest.rpartition("::")[2])
-        for clue in (*clues.tests, *(found.path for found in clues.paths)):
+        for clue in clues.tests or tuple(found.path for found in clues.paths):
             clue_path, _, clue_rest = clue.partition("::")
             whole_file = not clue_rest and clue.endswith(".py") and _ends_with(path, clue_path)
             by_id = bool(clue_rest) and _ends_with(path, clue_path) and clue_rest in {rest, function}
