@@ -6,28 +6,24 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping
 from hashlib import sha1
 from itertools import chain
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from thinklonger.agent.repository.language import Analysis, Language
 from thinklonger.agent.repository.languages import BY_SUFFIX
 from thinklonger.agent.repository.record import EMPTY, encode
 from thinklonger.agent.repository.terms import BYTE_TABLE, terms_of_word
 
-NAME_KEY = "="
+NAME_KEY = b"="
 """Before a bare, case-sensitive name that is one term or none: the files that define or assign it. Longer names are
 found by their last term. No term starts with it."""
-IMPORT_KEY = "<"
-"""Before an import key (`Language.import_keys`): the files that import something so called."""
-
 PARSER_FAILED = -1
 """As an error line: the parser broke on this content."""
 
 DOCSTRINGS_SHIFT, SYMBOLS_SHIFT, NUMBER_SHIFT = 16, 30, 40
 """Where a posting's parts begin, from the lowest bit; the body tf comes first."""
 MOST_NUMBERS = 1 << 24
+_COUNTS = (1 << NUMBER_SHIFT) - 1
 _BODY_LIMIT, _DOCSTRINGS_LIMIT, _SYMBOLS_LIMIT = (1 << 16) - 1, (1 << 14) - 1, (1 << 10) - 1
-
-T = TypeVar("T")
 
 _GROUP = 64
 """Files parsed before their terms are counted: parser and counter want the processor's caches for themselves
@@ -76,8 +72,10 @@ class Inversion:
     """Collects documents, then gives them with their postings.
 
     A posting is one 64-bit integer: body tf, docstrings tf << 16, symbols tf << 30 and document number << 40. A term
-    has one for each of a file's words that it is part of, in each field: whoever reads them adds them up, which costs
-    less than adding here for terms that nobody asks for. A field's length is counted in words.
+    has one for each of a file's words that it is part of: whoever reads them adds them up, which costs less than adding
+    here. Names are cut into all their terms (`terms_of_word`); bodies and docstrings are cut at `_` at once, so whole
+    words with a `_` are terms of the symbols field only: that halves the words, and such a word's parts lead to it as
+    well. A field's length is counted in words.
     """
 
     def __init__(self) -> None:
@@ -85,9 +83,7 @@ class Inversion:
         self.size = 0
         self._documents: list[Document] = []
         self._pending: list[_Pending] = []
-        self._by_word: defaultdict[bytes, list[int]] = defaultdict(list)
-        self._by_term: defaultdict[str, list[int]] = defaultdict(list)
-        self._by_name: defaultdict[bytes, list[int]] = defaultdict(list)
+        self._postings: defaultdict[bytes, list[int]] = defaultdict(list)
 
     def add(self, number: int, key: bytes, content: bytes, suffix: str) -> None:
         """Parse one content; binary data is known and empty."""
@@ -110,14 +106,13 @@ class Inversion:
         """All documents, and each term's and key's postings. The last thing to ask for."""
         self._count_pending()
         pieces: defaultdict[str, list[bytes]] = defaultdict(list)
-        for key, data in _packed(self._by_term):
-            pieces[key].append(data)
-        names = dict(_packed(self._by_name))
-        for word, data in chain(_packed(self._by_word), ((name, b"") for name in names.keys() - self._by_word.keys())):
-            terms = terms_of_word(word.decode("utf-8", "replace"))
-            if len(terms) <= 1 and word in names:
-                pieces[NAME_KEY + word.decode("utf-8", "replace")].append(names[word])
-            for term in terms if len(terms) <= 2 else dict.fromkeys(terms):  # noqa: PLR2004 - a part and the whole differ
+        for word, data in _packed(self._postings):
+            sign = word[:1]
+            text = (word[1:] if sign == NAME_KEY else word).decode("utf-8", "replace")
+            terms = terms_of_word(text)
+            if sign == NAME_KEY and len(terms) <= 1:
+                pieces[NAME_KEY.decode() + text].append(data)
+            for term in terms if len(terms) <= 1 else dict.fromkeys(terms):
                 pieces[term].append(data)
         return self._documents, {term: b"".join(parts) for term, parts in pieces.items()}
 
@@ -128,84 +123,65 @@ class Inversion:
         self._pending.clear()
 
     def _counted(self, pending: _Pending) -> Document:
-        """One content's terms into the postings."""
+        """One content's words into the postings."""
         record, names, docstrings, error_line = pending.analysis
-        number = pending.number << NUMBER_SHIFT
-        language = pending.language
-        in_names, in_body = _words(names), _words(pending.text)
-        for word in language.common_words:
+        in_body = Counter(pending.text.translate(BYTE_TABLE).split())
+        for word in pending.language.common_words:
             in_body.pop(word, 0)
-        lengths = (
-            self._add(in_names, number, SYMBOLS_SHIFT, _SYMBOLS_LIMIT),
-            self._add(_words(docstrings), number, DOCSTRINGS_SHIFT, _DOCSTRINGS_LIMIT),
-            self._add(in_body, number, 0, _BODY_LIMIT),
-        )
-        for name in in_names:
-            self._by_name[name].append(number)
-        for key in {key for item in record.imports for key in language.import_keys(item)}:
-            self._by_term[IMPORT_KEY + key].append(number)
-        sizes = (*lengths, error_line, pending.sound, len(record.definitions))
-        return Document(pending.number, pending.key, *sizes, encode(record))
-
-    def _add(self, words: Counter[bytes], number: int, shift: int, limit: int) -> int:
-        """One field's words into the postings; gives its length."""
-        total = words.total()
-        if total <= limit:
-            _append(self._by_word, words, number, shift)
-        else:  # sums of so many words might not fit: add them up here, and cap them
-            capped = {term: min(count, limit) for term, count in _terms(words).items()}
-            _append(self._by_term, capped, number, shift)
-        return total
+        in_docstrings = Counter(docstrings.translate(BYTE_TABLE).split())
+        in_names = Counter(names.split())
+        lengths = (in_names.total(), in_docstrings.total(), in_body.total())
+        _cap(in_names, lengths[0], _SYMBOLS_LIMIT)
+        _cap(in_docstrings, lengths[1], _DOCSTRINGS_LIMIT)
+        _cap(in_body, lengths[2], _BODY_LIMIT)
+        for word, count in in_docstrings.items():
+            in_body[word] += count << DOCSTRINGS_SHIFT
+        for name, count in in_names.items():
+            in_body[NAME_KEY + name] = count << SYMBOLS_SHIFT
+        number = pending.number << NUMBER_SHIFT
+        # no step of Python for each word: this is the innermost loop of indexing
+        deque(map(_append, map(self._postings.__getitem__, in_body), map(number.__or__, in_body.values())), 0)
+        found = (error_line, pending.sound, len(record.definitions))
+        return Document(pending.number, pending.key, *lengths, *found, encode(record))
 
 
-def _words(text: bytes) -> Counter[bytes]:
-    """How often each word occurs in a text."""
-    return Counter(text.translate(BYTE_TABLE).split())
+_append = list[int].append
 
 
-def _terms(words: Mapping[bytes, int]) -> dict[str, int]:
-    """In how many of the counted words each term occurs."""
-    counts: dict[str, int] = {}
-    for word, count in words.items():
-        for term in dict.fromkeys(terms_of_word(word.decode("utf-8", "replace"))):
-            counts[term] = counts.get(term, 0) + count
-    return counts
+def _cap(counts: Counter[bytes], total: int, limit: int) -> None:
+    """Scale a large file's counts down so that even the sum of all fits into a posting."""
+    if total > limit:
+        share = limit / (total + len(counts))
+        for word, count in counts.items():
+            counts[word] = int(count * share)
 
 
-def _append(postings: defaultdict[T, list[int]], counts: Mapping[T, int], number: int, shift: int) -> None:
-    """Add one field's counts to the postings, without a step of Python for each: this is the innermost loop."""
-    values = map((1 << shift).__mul__, counts.values()) if shift else counts.values()
-    deque(map(_append_to, map(postings.__getitem__, counts), map(number.__or__, values)), 0)
-
-
-_append_to = list[int].append
-
-
-def _packed(postings: Mapping[T, list[int]]) -> Iterator[tuple[T, bytes]]:
-    """Each key's postings as bytes, the same on every machine."""
+def _packed(postings: Mapping[bytes, list[int]]) -> Iterator[tuple[bytes, bytes]]:
+    """Each term's postings as bytes, the same on every machine."""
     values = array("Q", chain.from_iterable(postings.values()))
     if sys.byteorder == "big":
         values.byteswap()
     data = memoryview(values).cast("B")
     start = 0
-    for key, own in postings.items():
+    for term, own in postings.items():
         end = start + 8 * len(own)
-        yield key, data[start:end].tobytes()
+        yield term, data[start:end].tobytes()
         start = end
 
 
-def unpacked(data: bytes) -> dict[int, tuple[int, int, int]]:
-    """Postings read back: for each document, tf in symbols, docstrings, body; raises ValueError for a torn one."""
+def unpacked(data: bytes) -> dict[int, int]:
+    """Postings read back: each document's counts, still packed (`tf_of`); raises ValueError for torn ones."""
     values = array("Q", data)
     if sys.byteorder == "big":
         values.byteswap()
     sums: dict[int, int] = {}
     get = sums.get
-    counts = (1 << NUMBER_SHIFT) - 1
     for value in values:
         number = value >> NUMBER_SHIFT
-        sums[number] = get(number, 0) + (value & counts)
-    return {
-        number: (total >> SYMBOLS_SHIFT, total >> DOCSTRINGS_SHIFT & _DOCSTRINGS_LIMIT, total & _BODY_LIMIT)
-        for number, total in sums.items()
-    }
+        sums[number] = get(number, 0) + (value & _COUNTS)
+    return sums
+
+
+def tf_of(counts: int) -> tuple[int, int, int]:
+    """How often a term occurs in symbols, docstrings and body."""
+    return counts >> SYMBOLS_SHIFT, counts >> DOCSTRINGS_SHIFT & _DOCSTRINGS_LIMIT, counts & _BODY_LIMIT

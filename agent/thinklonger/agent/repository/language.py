@@ -45,10 +45,6 @@ class ImportResolver(Protocol):
         """Files whose module name starts `dotted`, the longest match first, each with the rest of the name."""
         ...
 
-    def keys(self, path: PurePosixPath) -> Sequence[str]:
-        """The import keys (`Language.import_keys`) that an importer of this file has one of."""
-        ...
-
 
 class Language(Protocol):
     """One programming language."""
@@ -87,10 +83,6 @@ class Language(Protocol):
 
     def uses(self, text: bytes, name: str) -> Sequence[int]:
         """The 1-based lines on which `name` is used rather than defined, ascending, each once."""
-        ...
-
-    def import_keys(self, item: Import) -> Sequence[str]:
-        """Words that an importer can be found by: the last part of each module that the import may mean."""
         ...
 
     def resolver(self, paths: Sequence[PurePosixPath]) -> ImportResolver:

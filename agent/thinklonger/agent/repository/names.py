@@ -1,14 +1,17 @@
 """From names to code: symbols by name, and the import graph, both asked one file at a time."""
 
+import json
 from collections.abc import Sequence
+from hashlib import sha1
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import NamedTuple, Protocol, cast
 
 from thinklonger.agent.repository.language import ImportResolver, Target
 from thinklonger.agent.repository.languages import BY_SUFFIX, LANGUAGES
 from thinklonger.agent.repository.record import Definition, FileRecord
 from thinklonger.agent.types import Symbol, SymbolKind
 
+_KINDS = {"c": SymbolKind.CLASS, "f": SymbolKind.FUNCTION, "m": SymbolKind.METHOD}
 _MOST_HOPS = 4
 """How far a name is followed through packages that only pass it on."""
 
@@ -32,9 +35,30 @@ class Index(Protocol):
         """Files that define a bare name."""
         ...
 
-    def importing(self, key: str) -> Sequence[PurePosixPath]:
-        """Files that import something by a key (`Language.import_keys`)."""
+    def documents(self) -> Sequence[int]:
+        """The content of each of `paths()`, as a number that changes with it."""
         ...
+
+    def kept_graph(self) -> str | None:
+        """The import graph as it was last kept."""
+        ...
+
+    def keep_graph(self, graph: str) -> None:
+        """Keep an import graph."""
+        ...
+
+
+class Graph(NamedTuple):
+    """An import graph to keep: paths are numbers of their order.
+
+    `state` stands for the paths that it holds for. While the documents of the `consulted` files (packages that pass
+    names on) are the same, a file of the same document has the same targets.
+    """
+
+    state: str
+    consulted: list[int]
+    documents: list[int]
+    targets: list[list[int]]
 
 
 class Names:
@@ -46,8 +70,9 @@ class Names:
         self._resolvers: dict[str, ImportResolver] = {}
         self._targets: dict[PurePosixPath, tuple[Target, ...]] = {}
         self._origins: dict[tuple[PurePosixPath, str], frozenset[PurePosixPath]] = {}
+        self._consulted: set[PurePosixPath] = set()
         self._imports: dict[PurePosixPath, tuple[PurePosixPath, ...]] = {}
-        self._importers: dict[PurePosixPath, tuple[PurePosixPath, ...]] = {}
+        self._importers: dict[PurePosixPath, list[PurePosixPath]] | None = None
 
     def _resolver(self, suffix: str) -> ImportResolver:
         """What resolves the imports of files with this suffix."""
@@ -72,25 +97,31 @@ class Names:
         return found
 
     def importers(self, path: PurePosixPath) -> tuple[PurePosixPath, ...]:
-        """The files that `imports` says import this one; sorted."""
-        found = self._importers.get(path)
-        if found is None:
-            self._importers[path] = ()  # ends a circle of packages that pass names on
-            candidates: set[PurePosixPath] = set()
-            packages = [path]
-            for _ in range(_MOST_HOPS):
-                importers = {importer for package in packages for importer in self._direct_importers(package)}
-                packages = [importer for importer in importers - candidates if self._passes_on(importer)]
-                candidates |= importers
-            found = tuple(sorted(one for one in candidates if one != path and path in self.imports(one)))
-            self._importers[path] = found
-        return found
+        """The files that import this one, sorted; the first call resolves the imports of all files."""
+        if self._importers is None:
+            self._complete()
+            self._importers = {}
+            for importer in self._index.paths():
+                for imported in self.imports(importer):
+                    self._importers.setdefault(imported, []).append(importer)
+        return tuple(self._importers.get(path, ()))
 
-    def _direct_importers(self, path: PurePosixPath) -> set[PurePosixPath]:
-        """The files with an import that names this one."""
-        resolver = self._resolver(path.suffix)
-        candidates = {one for key in resolver.keys(path) for one in self._index.importing(key)}
-        return {one for one in candidates if any(target.path == path for target in self.targets(one))}
+    def _complete(self) -> None:
+        """Resolve the imports of all files, with the help of what was kept for those that can't have changed."""
+        paths, documents = self._index.paths(), list(self._index.documents())
+        state = sha1("\n".join(map(str, paths)).encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()
+        kept = _decoded(self._index.kept_graph(), state, len(paths))
+        if kept is not None and all(documents[number] == kept.documents[number] for number in kept.consulted):
+            self._consulted.update(paths[number] for number in kept.consulted)
+            for path, number, before, targets in zip(paths, documents, kept.documents, kept.targets, strict=True):
+                if number == before:
+                    self._imports[path] = tuple([paths[target] for target in targets])
+            if documents == kept.documents:
+                return
+        place = {path: number for number, path in enumerate(paths)}
+        graph = [[place[target] for target in self.imports(path)] for path in paths]
+        consulted = sorted(place[path] for path in self._consulted)
+        self._index.keep_graph(json.dumps(Graph(state, consulted, documents, graph), separators=(",", ":")))
 
     @staticmethod
     def _passes_on(path: PurePosixPath) -> bool:
@@ -113,7 +144,7 @@ class Names:
         if found is None:
             self._origins[path, name] = frozenset()  # ends a circle
             found = frozenset[PurePosixPath]()
-            if self._passes_on(path) and not _defined(self._index.record(path), name):
+            if self._passes_on(path) and not self._defines(path, name):
                 for target in self.targets(path):
                     for theirs, here in target.names:
                         if here == name or (here == "*" and self._may_export(target.path, name)):
@@ -123,7 +154,12 @@ class Names:
 
     def _may_export(self, path: PurePosixPath, name: str) -> bool:
         """Whether a star import of a file brings a name along."""
-        return _defined(self._index.record(path), name) or self._passes_on(path)
+        return self._defines(path, name) or self._passes_on(path)
+
+    def _defines(self, path: PurePosixPath, name: str) -> bool:
+        """Whether another file defines a name at its top level; the answer counts for the graph."""
+        self._consulted.add(path)
+        return any(definition.name == name for definition in self._index.record(path).definitions)
 
     # ── symbols ──
 
@@ -181,9 +217,17 @@ class Names:
 
 def symbol(path: PurePosixPath, definition: Definition) -> Symbol:
     """A definition as a symbol of a file."""
-    return Symbol(path, definition.name, SymbolKind(definition.kind), definition.start_line, definition.end_line)
+    return Symbol(path, definition.name, _KINDS[definition.kind], definition.start_line, definition.end_line)
 
 
-def _defined(record: FileRecord, name: str) -> bool:
-    """Whether a file defines a name at its top level."""
-    return any(definition.name == name for definition in record.definitions)
+def _decoded(text: str | None, state: str, count: int) -> Graph | None:
+    """A kept graph, if it is of the same paths and sound."""
+    try:
+        kept = Graph(*cast("tuple[str, list[int], list[int], list[list[int]]]", json.loads(text or "")))
+        numbers = range(count)
+        sound = all(one in numbers for one in kept.consulted) and all(
+            one in numbers for row in kept.targets for one in row
+        )
+    except (ValueError, TypeError):
+        return None
+    return kept if sound and kept.state == state and len(kept.documents) == len(kept.targets) == count else None

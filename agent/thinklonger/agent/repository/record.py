@@ -3,10 +3,11 @@
 import json
 from typing import Literal, NamedTuple, TypeAlias, cast
 
-Kind: TypeAlias = Literal["class", "function", "method"]
-"""The values of `types.SymbolKind` that a definition can have (the indexing processes start faster without it)."""
+Kind: TypeAlias = Literal["c", "f", "m"]
+"""Class, function or method; `types.SymbolKind` is for the view (the indexing processes start faster without it)."""
 
-_KINDS: dict[str, Kind] = {"c": "class", "f": "function", "m": "method"}
+KINDS: frozenset[str] = frozenset({"c", "f", "m"})
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Definition(NamedTuple):
@@ -41,19 +42,21 @@ EMPTY = FileRecord((), ())
 
 def encode(record: FileRecord) -> str:
     """The record as JSON for the store."""
-    definitions = [(name, kind[0], start, end) for name, kind, start, end in record.definitions]
-    return json.dumps([definitions, record.imports], separators=(",", ":"))
+    return _encode(record)
 
 
 def decode(text: str) -> FileRecord:
     """The record back from `encode`; raises ValueError for anything else."""
     try:
         definitions, imports = cast(
-            "tuple[list[tuple[str, str, int, int]], list[tuple[int, str, list[tuple[str, str]]]]]", json.loads(text)
+            "tuple[list[tuple[str, Kind, int, int]], list[tuple[int, str, list[tuple[str, str]]]]]", json.loads(text)
         )
-        return FileRecord(
-            tuple([Definition(name, _KINDS[kind], int(start), int(end)) for name, kind, start, end in definitions]),
+        found = FileRecord(
+            tuple([Definition(name, kind, int(start), int(end)) for name, kind, start, end in definitions]),
             tuple([Import(int(level), module, tuple([(a, b) for a, b in names])) for level, module, names in imports]),
         )
-    except (TypeError, KeyError) as cause:
+    except TypeError as cause:
         raise ValueError(text[:80]) from cause
+    if not KINDS.issuperset([definition.kind for definition in found.definitions]):
+        raise ValueError(text[:80])
+    return found

@@ -191,7 +191,7 @@ class Store:
         for segment, blocks in self._segments:
             row = self._db.execute(query, (segment, _block_of(term, blocks))).fetchone()
             if row is not None:
-                pieces += [piece for name, piece in _pairs(*row) if name == term]
+                pieces.append(_in_block(term, *row))
         return b"".join(pieces)
 
     # ── notes ──
@@ -360,3 +360,14 @@ def _pairs(terms: str, sizes: bytes, data: bytes) -> Iterator[tuple[str, bytes]]
     for term, size in zip(terms.split("\n"), array("I", sizes), strict=True):
         yield term, data[at : at + size]
         at += size
+
+
+def _in_block(term: str, terms: str, sizes: bytes, data: bytes) -> bytes:
+    """One term's postings, if the block has it."""
+    names = terms.split("\n")
+    if term not in names:
+        return b""
+    at = names.index(term)
+    lengths = array("I", sizes)
+    start = sum(lengths[:at])
+    return data[start : start + lengths[at]]

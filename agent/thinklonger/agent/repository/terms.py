@@ -2,23 +2,26 @@
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
 
 LONGEST_TERM = 64
 LONGEST_WORD = 200
 """Longer runs of word characters are data (base64, hashes), not language."""
 
 _ASCII_WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
-BYTE_TABLE = bytes(code if code in _ASCII_WORD or code >= 128 else 32 for code in range(256))  # noqa: PLR2004 - ASCII
-"""For `bytes.translate`: every ASCII character that can't stand in a word becomes a space."""
+BYTE_TABLE = bytes(code if code in _ASCII_WORD - {95} or code >= 128 else 32 for code in range(256))  # noqa: PLR2004 - ASCII
+"""For `bytes.translate`: every ASCII character that is no letter or digit becomes a space."""
 TEXT_TABLE = {code: " " for code in range(128) if code not in _ASCII_WORD}
 
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _IS_SNAKE = re.compile(r"[a-z_]+").fullmatch
 _CJK = "぀-ヿ㐀-䶿一-鿿豈-﫿가-힯"
-_FOREIGN = re.compile(rf"[{_CJK}]+|[^\W{_CJK}]+")
-_IS_CJK = re.compile(rf"[{_CJK}]")
-_CAMEL_FOREIGN = re.compile(r"[^\W\d_]+|\d+")
+
+
+@cache
+def _foreign_runs() -> re.Pattern[str]:
+    """Runs of Chinese, Japanese or Korean, or of other letters and digits (compiled when first needed: it is slow)."""
+    return re.compile(rf"(?P<cjk>[{_CJK}]+)|[^\W{_CJK}]+")
 
 
 def split_terms(text: str) -> list[str]:
@@ -37,14 +40,14 @@ def terms_of_word(word: str) -> tuple[str, ...]:
     if word.isascii():
         return _ascii_terms(word)
     terms: list[str] = []
-    for match in _FOREIGN.finditer(unicodedata.normalize("NFKC", word)):
+    for match in _foreign_runs().finditer(unicodedata.normalize("NFKC", word)):
         run = match.group()
-        if _IS_CJK.match(run):
+        if match.lastgroup == "cjk":
             terms.extend([run] if len(run) == 1 else [run[at : at + 2] for at in range(len(run) - 1)])
         elif run.isascii():
             terms.extend(_ascii_terms(run))
         else:
-            parts = [part.lower() for part in _CAMEL_FOREIGN.findall(run)]
+            parts = [part.lower() for part in re.findall(r"[^\W\d_]+|\d+", run)]
             whole = run.strip("_").lower()
             terms.extend(_usable(parts if parts == [whole] else [*parts, whole]))
     return tuple(terms)

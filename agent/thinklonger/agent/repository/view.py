@@ -3,15 +3,16 @@
 import os
 import sqlite3
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from thinklonger.agent.errors import RepositoryError
 from thinklonger.agent.repository.disk import read_regular
 from thinklonger.agent.repository.history import recency
-from thinklonger.agent.repository.inversion import IMPORT_KEY, NAME_KEY, unpacked
+from thinklonger.agent.repository.inversion import NAME_KEY, tf_of, unpacked
 from thinklonger.agent.repository.languages import BY_SUFFIX
 from thinklonger.agent.repository.listing import Listing, Problem
 from thinklonger.agent.repository.names import Names, symbol
@@ -22,6 +23,8 @@ from thinklonger.agent.repository.terms import split_terms
 from thinklonger.agent.repository.testfiles import TestFiles
 from thinklonger.agent.repository.updating import Updated
 from thinklonger.agent.types import FileState, Layer, Reference, Symbol, SymbolKind
+
+_GRAPH = "imports"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +162,12 @@ class Repository:
 
     def references(self, name: str) -> Sequence[Reference]:
         """Where the bare name is used (not defined), across all files; parsed on demand."""
-        terms = split_terms(name)
-        files = sorted(self._occurrences(terms[-1])) if terms else range(len(self._paths))
+        parts = [term for word in name.split("_") for term in split_terms(word)]
+        files = set(range(len(self._paths)))
+        for part in parts:
+            files &= self._occurrences(part).keys()
         found: list[Reference] = []
-        for path in (self._paths[number] for number in files):
+        for path in (self._paths[number] for number in sorted(files)):
             text = self._text(path)
             if name.encode("utf-8", "surrogateescape") in text:
                 definitions = self.record(path).definitions
@@ -213,7 +218,8 @@ class Repository:
         """The files that a term (one of `split_terms`) occurs in; read on demand."""
         in_paths = self._files_by_path_term.get(term, {})
         found = [
-            Posting(number, in_paths.get(number, 0), *counts) for number, counts in self._occurrences(term).items()
+            Posting(number, in_paths.get(number, 0), *tf_of(counts))
+            for number, counts in self._occurrences(term).items()
         ]
         if in_paths:
             seen = {posting.file for posting in found}
@@ -240,14 +246,27 @@ class Repository:
         """Files that may define a bare name, sorted."""
         terms = split_terms(name)
         if len(terms) <= 1:
-            files = sorted(self._occurrences(NAME_KEY + name))
+            files = self._occurrences(NAME_KEY.decode() + name)
         else:
-            files = sorted(number for number, counts in self._occurrences(terms[-1]).items() if counts[0])
-        return [self._paths[number] for number in files]
+            files = [number for number, counts in self._occurrences(terms[-1]).items() if tf_of(counts)[0]]
+        return [self._paths[number] for number in sorted(files)]
 
-    def importing(self, key: str) -> Sequence[PurePosixPath]:
-        """Files that import something by a key of their language, sorted."""
-        return [self._paths[number] for number in sorted(self._occurrences(IMPORT_KEY + key))]
+    def kept_graph(self) -> str | None:
+        """The import graph as it was last kept."""
+        try:
+            return self._store.note(self._tree, _GRAPH)
+        except sqlite3.Error:
+            return None
+
+    def keep_graph(self, graph: str) -> None:
+        """Keep the import graph of what is on disk."""
+        if not self._overlay:
+            with suppress(sqlite3.Error):
+                self._store.set_note(self._tree, _GRAPH, graph)
+
+    def documents(self) -> Sequence[int]:
+        """The content of each of `paths()`, as a number that changes with it."""
+        return [facts.document for facts in self._facts]
 
     def _read_record(self, number: int) -> FileRecord:
         """A record from the store; parsed anew where another process has dropped it meanwhile."""
@@ -262,8 +281,8 @@ class Repository:
         path = self._paths[number]
         return BY_SUFFIX[path.suffix].analyse(self._text(path)).record
 
-    def _occurrences(self, term: str) -> dict[int, tuple[int, int, int]]:
-        """The files of a term or key, each with its tf in symbols, docstrings and body."""
+    def _occurrences(self, term: str) -> dict[int, int]:
+        """The files of a term or key, each with its packed counts; in no order."""
         try:
             found = unpacked(self._store.postings(term))
         except (sqlite3.Error, ValueError, TypeError) as failure:
@@ -295,7 +314,10 @@ class Repository:
     @cached_property
     def _path_terms(self) -> list[list[str]]:
         """The terms of each path, suffix left out."""
-        return [split_terms(str(path).removesuffix(path.suffix)) for path in self._paths]
+        cut = cache(split_terms)
+        return [
+            [term for part in path.parent.parts for term in cut(part)] + split_terms(path.stem) for path in self._paths
+        ]
 
     @cached_property
     def _files_by_path_term(self) -> dict[str, dict[int, int]]:

@@ -5,8 +5,7 @@ from pathlib import PurePosixPath
 
 from thinklonger.agent.repository.language import Analysis, Decoded, ImportResolver
 from thinklonger.agent.repository.languages.python.decoding import decode
-from thinklonger.agent.repository.languages.python.modules import Modules, import_keys
-from thinklonger.agent.repository.record import Import
+from thinklonger.agent.repository.languages.python.modules import Modules
 
 
 class Python:
@@ -38,10 +37,6 @@ class Python:
         from thinklonger.agent.repository.languages.python.uses import uses  # noqa: PLC0415 - loads the grammar
 
         return uses(text, name)
-
-    def import_keys(self, item: Import) -> Sequence[str]:
-        """The last parts of the modules that may be meant."""
-        return import_keys(item)
 
     def resolver(self, paths: Sequence[PurePosixPath]) -> ImportResolver:
         """Modules by source root."""

@@ -1,4 +1,4 @@
-"""Python imports to files: source roots, packages, relative imports, the keys that importers are found by."""
+"""Python imports to files: source roots, packages, relative imports."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
@@ -8,15 +8,6 @@ from thinklonger.agent.repository.record import Import
 
 _SUFFIXES = (".py", ".pyi")
 _PREFERRED_ROOTS = ("", "src", "lib", "python")
-
-
-def import_keys(item: Import) -> list[str]:
-    """The last part of the module, each name taken out of it, each package above it (`import a.b` runs `a` too)."""
-    parts = [part for part in item.module.split(".") if part]
-    keys = parts[-1:] if item.names else parts
-    if not parts:
-        keys = ["."]
-    return list(dict.fromkeys([*keys, *(name for name, _ in item.names if name != "*")]))
 
 
 class Modules:
@@ -122,11 +113,6 @@ class Modules:
                 if f"/{_place(name)}".endswith(wanted)
             ]
         return found
-
-    def keys(self, path: PurePosixPath) -> list[str]:
-        """What imports of this file are called in: its name, or its package's; `.` for a package's `__init__`."""
-        name = str(path)
-        return [_stem(name), "."] if _folder_of_init(name) is not None else [_stem(name)]
 
 
 def _folders(files: dict[str, PurePosixPath]) -> set[str]:

@@ -111,7 +111,7 @@ class _Walk:
         for node in parent.named_children:
             kind = node.kind_id
             if kind == _EXPRESSION:
-                if inside is None or inside == "class":
+                if inside is None or inside == "c":
                     self.assign(node)
             elif kind in (FUNCTION, CLASS):
                 self.define(node, node, prefix, inside, depth)
@@ -133,9 +133,9 @@ class _Walk:
         raw = self.text[named.start_byte : named.end_byte]
         if not raw:
             return
-        kind: Kind = "class"
+        kind: Kind = "c"
         if node.kind_id == FUNCTION:
-            kind = "method" if inside == "class" else "function"
+            kind = "m" if inside == "c" else "f"
         name = prefix + raw.decode("utf-8", "replace")
         self.names.append(raw)
         first = outer.start_point[0] + 1
@@ -148,7 +148,7 @@ class _Walk:
         start = body.start_byte
         if self.text[start : start + 1] in _DOCUMENTED:
             self.document(body)
-        if (kind == "class" or self.interesting(start, body.end_byte)) and depth < _DEEPEST:
+        if (kind == "c" or self.interesting(start, body.end_byte)) and depth < _DEEPEST:
             self.visit(body, f"{name}.", kind, depth + 1)
 
     def document(self, body: tree_sitter.Node) -> None:
