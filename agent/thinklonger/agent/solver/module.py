@@ -247,30 +247,38 @@ class Module:
 def _parse_header(place: Place, text: str) -> ast.AST | None:
     """The header's statement, its blocks left empty; None where it does not parse as one statement of its kind."""
     node = place.node
-    tail = "pass" if place.blocks else ""
-    lead = ""
-    if isinstance(node, ast.ExceptHandler):
-        lead = "try:\n pass\n"
-    elif isinstance(node, ast.match_case):
-        lead = "match _:\n "
-    elif isinstance(node, ast.Match):
-        lead, tail = "", "case _:\n   pass"
-    elif text.startswith("elif"):
-        text = text[2:]
-    elif isinstance(node, ast.Try | ast.TryStar):
-        tail = "pass\nfinally:\n pass"
+    if text.startswith("@") and place.indent:
+        found = _parse_block(f"{place.indent}{text}pass")
+        return found[0] if found is not None and len(found) == 1 else None
+    lead, tail = _frame(place)
     try:
-        body = ast.parse(f"{lead}{text}{tail}").body
+        body = ast.parse(f"{lead}{text.removeprefix('el') if place.is_elif else text}{tail}").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    if len(body) != 1:
-        return None
-    first = body[0]
-    if isinstance(node, ast.ExceptHandler):
-        return first.handlers[0] if isinstance(first, ast.Try) and len(first.handlers) == 1 else None
-    if isinstance(node, ast.match_case):
-        return first.cases[0] if isinstance(first, ast.Match) and len(first.cases) == 1 else None
-    return first
+    match node, body:
+        case ast.ExceptHandler(), [ast.Try(handlers=[clause]) | ast.TryStar(handlers=[clause])]:
+            return clause
+        case ast.match_case(), [ast.Match(cases=[case])]:
+            return case
+        case ast.stmt(), [statement]:
+            return statement
+        case _:
+            return None
+
+
+def _frame(place: Place) -> tuple[str, str]:
+    """What must stand before and after a header so that it parses alone."""
+    match place.node:
+        case ast.ExceptHandler():
+            return "try:\n pass\n", "pass"
+        case ast.match_case():
+            return "match _:\n ", "pass"
+        case ast.Match():
+            return "", "case _:\n   pass"
+        case ast.Try() | ast.TryStar():
+            return "", "pass\nfinally:\n pass"
+        case _:
+            return "", "pass" if place.blocks else ""
 
 
 def _parse_block(text: str) -> list[ast.stmt] | None:
@@ -313,8 +321,13 @@ def _compiles(place: Place, new: ast.AST | list[ast.stmt]) -> bool:
 
 
 def _generator_marks(function: Place) -> list[ast.stmt]:
-    """A `yield` if the function has one (an async generator may not return a value)."""
+    """What an async function's other statements do: an async generator may not return a value."""
     if not isinstance(function.node, ast.AsyncFunctionDef):
         return []
-    yields = any(isinstance(node, ast.Yield) for node in ast.walk(function.node))
-    return [ast.Expr(ast.Yield())] if yields else []
+    marks: list[ast.stmt] = []
+    for node in ast.walk(function.node):
+        if isinstance(node, ast.Yield):
+            marks.append(ast.Expr(ast.Yield()))
+        elif isinstance(node, ast.Return) and node.value is not None:
+            marks.append(ast.Return(ast.Constant(0)))
+    return marks[:1]

@@ -59,7 +59,7 @@ def alike(one: str, other: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A name: where it comes from (`parameter`, `local`, `closure`, `module`), its kinds, the line that first binds it."""
+    """A name: its origin (`parameter`, `local`, `closure`, `module`), its kinds, the line that first binds it."""
 
     name: str
     origin: str

@@ -83,9 +83,12 @@ def equality(place: Place) -> Iterator[Edit]:
 
 def identity(place: Place) -> Iterator[Edit]:
     """`is` ↔ `==`."""
-    for _, _, symbol, start, end in operators(place):
+    for node, _, symbol, start, end in operators(place):
         other = _IDENTITY.get(symbol)
-        if other:
+        literal = any(
+            isinstance(side, ast.Constant) and side.value is not None for side in (node.left, *node.comparators)
+        )
+        if other and (symbol.startswith("is") or not literal):
             weight = 1.0 if symbol.startswith("is") else 0.25
             yield place.splice(start, end, other, weight=weight, note=f"`{symbol}` becomes `{other}`")
 

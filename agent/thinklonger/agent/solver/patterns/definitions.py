@@ -131,7 +131,8 @@ def coroutine(place: Place) -> Iterator[Edit]:
     node = place.node
     if isinstance(node, ast.FunctionDef):
         at = place.source.offset(node.lineno, node.col_offset)
-        if place.source.text.startswith("def", at) and "asyncio" in place.source.text:
+        delegates = any(isinstance(inner, ast.YieldFrom) for inner in ast.walk(node))
+        if place.source.text.startswith("def", at) and "asyncio" in place.source.text and not delegates:
             yield place.splice(at, at, "async ", weight=0.6, note=f"`{node.name}` becomes a coroutine")
     elif isinstance(node, ast.AsyncFunctionDef):
         at = place.source.offset(node.lineno, node.col_offset)

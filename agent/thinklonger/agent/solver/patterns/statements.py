@@ -155,7 +155,7 @@ def _donors(place: Place) -> list[tuple[str, float, str]]:
         if isinstance(other.node, ast.Pass | ast.Break | ast.Continue) or "\n" in other.text:
             continue
         used = {node.id for node in ast.walk(other.node) if isinstance(node, ast.Name)}
-        if not used <= names:
+        if not same and not used <= names:
             continue
         dump = ast.dump(other.node)
         weight = 1.0 if same else 0.7 if kin else 0.35
