@@ -10,6 +10,7 @@ from typing import TypeAlias
 from thinklonger.agent import __version__
 from thinklonger.agent.config.places import state_directory
 from thinklonger.agent.errors import InternalError, ThinkLongerError, UsageError, boundary
+from thinklonger.agent.issue import read_clues
 from thinklonger.agent.pipeline.request import Request
 from thinklonger.agent.pipeline.survey import Survey
 from thinklonger.agent.trace import Recorder, new_run_id
@@ -41,17 +42,13 @@ async def localize(request: Request) -> AsyncGenerator[Event]:
 
 async def _resolve(request: Request, stack: AsyncExitStack) -> AsyncGenerator[Event]:
     from thinklonger.agent.pipeline.repair import Repair  # noqa: PLC0415 - localize needs no solver
+    from thinklonger.agent.pipeline.trial import Trial  # noqa: PLC0415 - nor, mostly, anything that runs tests
 
-    survey = Survey(request, stack)
-    async for event in survey.read():
-        yield event
-    async for event in survey.execute():
-        yield event
-    async for event in survey.reproduce(widely=True):
-        yield event
-    async for event in survey.rank():
-        yield event
-    repair = Repair(survey)
+    trial = Trial(request, stack, read_clues(request.issue.text), widely=True)
+    for step in trial.steps():
+        async for event in step:
+            yield event
+    repair = Repair(trial)
     async for event in repair.search():
         yield event
     async for event in repair.prove():
@@ -60,16 +57,10 @@ async def _resolve(request: Request, stack: AsyncExitStack) -> AsyncGenerator[Ev
 
 
 async def _localize(request: Request, stack: AsyncExitStack) -> AsyncGenerator[Event]:
-    survey = Survey(request, stack)
-    async for event in survey.read():
-        yield event
-    if request.settings.localize.execute and survey.has_tests_to_run():
-        async for event in survey.execute():
+    survey = _survey(request, stack)
+    for step in survey.steps():
+        async for event in step:
             yield event
-        async for event in survey.reproduce(widely=False):
-            yield event
-    async for event in survey.rank():
-        yield event
     yield RunFinished(
         label=Label.UNVERIFIED,
         candidate=None,
@@ -81,6 +72,16 @@ async def _localize(request: Request, stack: AsyncExitStack) -> AsyncGenerator[E
         files=survey.files,
         locations=survey.locations,
     )
+
+
+def _survey(request: Request, stack: AsyncExitStack) -> Survey:
+    """What localizes an issue; tests run only where the issue itself says which."""
+    clues = read_clues(request.issue.text)
+    if not request.settings.localize.execute or not (request.issue.test_command or clues.tests):
+        return Survey(request, stack, clues)
+    from thinklonger.agent.pipeline.trial import Trial  # noqa: PLC0415 - see above
+
+    return Trial(request, stack, clues, widely=False)
 
 
 async def _recorded(name: str, request: Request, job: Job) -> AsyncGenerator[Event]:

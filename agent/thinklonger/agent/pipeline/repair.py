@@ -12,7 +12,7 @@ from thinklonger.agent.errors import SandboxError
 from thinklonger.agent.execution import Runner, Screened, ScreenResult
 from thinklonger.agent.execution.behaviour import Comparison, Observation, Survivor, compare
 from thinklonger.agent.execution.behaviour import Runner as ObservedRunner
-from thinklonger.agent.pipeline.survey import Survey, Workshop
+from thinklonger.agent.pipeline.trial import Trial, Workshop
 from thinklonger.agent.protocols import Proposer, Task
 from thinklonger.agent.search import explore, within
 from thinklonger.agent.solver import Solver
@@ -57,7 +57,7 @@ SCREENING_SECONDS = 1.5  # how long the green tests may take that are screened a
 class Repair:
     """One search for a patch; `search`, `prove` and `finish` are called in this order."""
 
-    survey: Survey
+    survey: Trial
     survivors: dict[str, Proposal] = field(default_factory=dict[str, Proposal])
     proofs: dict[str, Proof] = field(default_factory=dict[str, Proof])
     receipts: dict[str, Receipt] = field(default_factory=dict[str, Receipt])

@@ -1,0 +1,218 @@
+"""What is found out by running tests, before anything is changed: how they run, which are red, what they run."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from thinklonger.agent.config.places import cache_directory
+from thinklonger.agent.errors import ExecutionError, SandboxError
+from thinklonger.agent.execution import (
+    Baseline,
+    BaselineCache,
+    Execution,
+    Harness,
+    choose_regression,
+    find_interpreter,
+    measure_baseline,
+    prove,
+    tree_digest,
+)
+from thinklonger.agent.pipeline.survey import Survey
+from thinklonger.agent.protocols import SandboxSession
+from thinklonger.agent.sandbox import risk, select_sandbox
+from thinklonger.agent.stages.verify.reproduction import (
+    Origin,
+    Reproduction,
+    example_test,
+    named_tests,
+    raised,
+    red_tests,
+    related,
+)
+from thinklonger.agent.trace.events import (
+    EnvironmentProved,
+    Event,
+    ExecutionUnavailable,
+    NotReproduced,
+    ProblemFound,
+    RegressionChosen,
+    Reproduced,
+)
+from thinklonger.agent.types import Interpreter, Layer, Message
+
+SUSPECTED_FILES = 10  # files whose tests may show the issue
+TRACED_SECONDS = 8.0  # how long tests may run a second time under the tracer
+
+
+@dataclass(slots=True)
+class Workshop:
+    """Where the repository's tests run."""
+
+    sandbox: str
+    interpreter: Interpreter
+    session: SandboxSession
+    harness: Harness
+
+
+@dataclass(slots=True)
+class Trial(Survey):
+    """A survey that runs tests, too; `widely` also tests that the issue does not name."""
+
+    widely: bool = False
+    workshop: Workshop | None = None
+    unavailable: SandboxError | ExecutionError | None = None
+    baseline: Baseline | None = None
+
+    @property
+    def base(self) -> Layer:
+        """What lies over the disk's files in every run: unsaved text and a written reproduction."""
+        layer = dict(self.request.overlay or {})
+        if self.reproduction is not None:
+            layer.update(self.reproduction.layer)
+        return layer
+
+    def steps(self) -> tuple[AsyncGenerator[Event], ...]:
+        """All that this survey does, in order."""
+        return self.read(), self.execute(), self.reproduce(), self.rank()
+
+    async def execute(self) -> AsyncGenerator[Event]:
+        """Open the sandbox and prove that the tests run in it; if they can't, say why and go on without."""
+        started = time.monotonic()
+        request = self.request
+        try:
+            sandbox = await select_sandbox(request.settings.sandbox.kind)
+            if warning := risk(sandbox):
+                yield ProblemFound(warning)
+            interpreter = find_interpreter(self.repository.root)
+            session = await self.stack.enter_async_context(
+                sandbox.open(self.repository.root, self.repository.snapshot_files(), readable=interpreter.readable)
+            )
+            harness = await prove(
+                session,
+                interpreter,
+                test_command=request.issue.test_command,
+                tests_named=self.clues.tests,
+                limits=request.settings.sandbox.limits,
+            )
+        except (SandboxError, ExecutionError) as error:
+            self.unavailable = error
+            yield ExecutionUnavailable(error.message, error.remedy)
+            return
+        self.workshop = Workshop(sandbox.name, interpreter, session, harness)
+        for problem in harness.problems:
+            yield ProblemFound(problem)
+        yield EnvironmentProved(harness.environment, sandbox.name, time.monotonic() - started)
+
+    async def reproduce(self) -> AsyncGenerator[Event]:
+        """Find tests that are red for the issue's reason.
+
+        Then see how the tests around them fare: which lines the green ones run tells the guilty lines apart.
+        """
+        if self.workshop is None:
+            return
+        harness = self.workshop.harness
+        found = await self._asked(harness)
+        if found is None and self.widely and not self.request.issue.test_command:
+            found = await self._red_in_the_suite(harness) or await self._example(harness)
+        if found is None:
+            command = self.request.issue.test_command
+            key = "pipeline.command-passes" if command else "pipeline.nothing-red"
+            yield NotReproduced(Message(key, {"command": command or ""}))
+            return
+        self.reproduction = found
+        self.coverage = {**self.coverage, **found.coverage}
+        yield Reproduced(found.tests, found.run)
+        baseline = self.baseline = await self._around(harness, found)
+        await self._trace(harness, baseline)
+        seconds = sum(baseline.timings.values())
+        red = tuple(test for test in baseline.already_red if test not in found.tests)
+        yield RegressionChosen(len(baseline.run.results), len(baseline.green), red, baseline.flaky, seconds)
+
+    async def _asked(self, harness: Harness) -> Reproduction | None:
+        """The tests that the issue's command runs, or that its text names, if any is red."""
+        if self.request.issue.test_command:
+            execution = await harness.run(None, layer=self.base, coverage=True)
+            return _reproduction(Origin.COMMAND, execution, red_tests(execution.run))
+        if named := named_tests(self.clues, await harness.collect()):
+            execution = await harness.run(named, layer=self.base, coverage=True)
+            return _reproduction(Origin.NAMED, execution, red_tests(execution.run))
+        return None
+
+    async def _red_in_the_suite(self, harness: Harness) -> Reproduction | None:
+        """Red tests near the suspected files that speak of what the issue speaks of."""
+        suspects = [rank.path for rank in self.files if not self.repository.is_test(rank.path)][:SUSPECTED_FILES]
+        red = (await self._measure(harness, suspects)).already_red
+        if not red:
+            return None
+        execution = await harness.run(red, layer=self.base, coverage=True)
+        chosen = related(execution.run, execution.coverage, clues=self.clues, suspects=frozenset(suspects))
+        return _reproduction(Origin.FAILING, execution, chosen)
+
+    async def _example(self, harness: Harness) -> Reproduction | None:
+        """A test written around the issue's example, if it raises what the issue shows."""
+        written = example_test(self.clues)
+        if written is None:
+            return None
+        layer, exception = written
+        tests = tuple(f"{path}::test_example_of_the_issue" for path in layer)
+        execution = await harness.run(tests, layer={**self.base, **layer}, coverage=True)
+        if not raised(execution.run, exception):
+            return None
+        return _reproduction(Origin.EXAMPLE, execution, red_tests(execution.run), layer)
+
+    async def _around(self, harness: Harness, reproduction: Reproduction) -> Baseline:
+        """How the other tests fare that share code with the red ones."""
+        ran = {path for lines in self.coverage.values() for path in lines if not self.repository.is_test(path)}
+        suspects = sorted(ran or {rank.path for rank in self.files[:SUSPECTED_FILES]})
+        return await self._measure(harness, suspects, without=frozenset(reproduction.tests))
+
+    async def _trace(self, harness: Harness, baseline: Baseline) -> None:
+        """Run quick green tests once more under the tracer."""
+        traced: list[str] = []
+        seconds = 0.0
+        for test in baseline.green:
+            seconds += baseline.timings.get(test, 0.0)
+            if seconds > TRACED_SECONDS:
+                break
+            traced.append(test)
+        if traced:
+            execution = await harness.run(traced, layer=self.base, coverage=True, seconds=3 * TRACED_SECONDS)
+            self.coverage = {**execution.coverage, **self.coverage}
+
+    async def _measure(
+        self, harness: Harness, suspects: Sequence[PurePosixPath], *, without: AbstractSet[str] = frozenset()
+    ) -> Baseline:
+        """How the base fares on the tests most likely to run the suspected files; measured once for each content."""
+        regression = self.request.settings.regression
+        tests = [test for test in await harness.collect() if test not in without]
+        if not regression.whole:
+            tests = choose_regression(
+                self.repository,
+                changed=suspects,
+                tests=tests,
+                timings={},
+                coverage=self.coverage,
+                seconds=regression.seconds,
+            )
+        if self.base:
+            return await measure_baseline(harness, tests, layer=self.base, seconds=regression.seconds)
+        cache = BaselineCache(cache_directory(self.request.settings) / "baselines")
+        tree = await asyncio.to_thread(tree_digest, self.repository.root, self.repository.snapshot_files())
+        key = cache.key(tree, harness.environment, tests)
+        baseline = cache.load(key)
+        if baseline is None:
+            baseline = await measure_baseline(harness, tests, seconds=regression.seconds)
+            cache.store(key, baseline)
+        return baseline
+
+
+def _reproduction(
+    origin: Origin, execution: Execution, red: Sequence[str], layer: Layer | None = None
+) -> Reproduction | None:
+    """The reproduction that these red tests make, None if there is none."""
+    if not red:
+        return None
+    return Reproduction(origin, tuple(red), execution.run, execution.coverage, layer or {})
