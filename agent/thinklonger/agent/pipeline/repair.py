@@ -50,6 +50,8 @@ COMPARED = 40  # survivors that are compared, the most promising
 PROOFS = 6  # survivors that are proved in a fresh layer, at most
 LEAST_SECONDS = 5.0  # for proposing, however long the survey took
 PROOF_SECONDS = 12.0  # kept back from the time budget for comparing and proving
+PATIENCE = 8  # a candidate whose tests take so many times as long as the base's is taken to hang,
+PATIENCE_SECONDS = 0.8  # after this much for its start; every hanging candidate costs this
 SCREENING_SECONDS = 1.5  # how long the green tests may take that are screened along with the red ones
 
 
@@ -120,8 +122,7 @@ class Repair:
                     yield CandidatePruned(result.id, _why_red(result))
                 if enough(checked.progress):
                     self.exhausted = False
-        if not self.survivors:
-            self.stop = StopReason.EXHAUSTED if self.exhausted else StopReason.BUDGET
+        self.stop = StopReason.EXHAUSTED if self.exhausted else StopReason.BUDGET
 
     def _screening(self, reproduction: Reproduction) -> tuple[tuple[str, ...], float]:
         """The tests that every candidate runs, the red ones first, and how long a candidate may take."""
@@ -137,7 +138,8 @@ class Repair:
             if test not in reproduction.tests:
                 quick.append(test)
         finished = [r.seconds for r in reproduction.run.results if r.outcome is not Outcome.TIMED_OUT]
-        return (*reproduction.tests, *quick), 1.5 + 5 * (min(seconds, SCREENING_SECONDS) + sum(finished))
+        expected = min(seconds, SCREENING_SECONDS) + sum(finished)
+        return (*reproduction.tests, *quick), PATIENCE_SECONDS + PATIENCE * expected
 
     def _proposers(self) -> tuple[Proposer, ...]:
         return (Solver(),)
