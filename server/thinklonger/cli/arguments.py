@@ -57,6 +57,8 @@ def parse(argv: list[str], words: Words) -> Options:
     parser.parse_args(argv, namespace=options)
     if not options.command:
         parser.error(words.say("help.no-command"))
+    if not options.repo:
+        raise UsageError("cli.no-repo")
     if options.command == "runs" and not options.action:
         parser.error(words.say("help.no-action"))
     return options

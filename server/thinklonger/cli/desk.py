@@ -67,6 +67,7 @@ def error_json(error: ThinkLongerError, words: Words) -> str:
 
 def tell(problems: Sequence[Message], output: Output, words: Words) -> None:
     """Print problems."""
-    from thinklonger.cli.narration import problem  # noqa: PLC0415 (brings the events and msgspec)
+    from thinklonger.agent.trace.events import ProblemFound  # noqa: PLC0415 (brings msgspec)
+    from thinklonger.cli.narration import problem  # noqa: PLC0415 (the same)
 
-    output.show([problem(message, words) for message in problems])
+    output.show([problem(ProblemFound(message), words) for message in problems])

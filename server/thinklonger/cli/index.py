@@ -5,9 +5,10 @@ import asyncio
 from thinklonger.agent.config.places import cache_directory
 from thinklonger.agent.repository import open_repository
 from thinklonger.agent.repository.view import IndexStatistics
-from thinklonger.agent.types import Message
+from thinklonger.agent.trace.events import ProblemFound
 from thinklonger.cli import machine
-from thinklonger.cli.desk import Desk, tell
+from thinklonger.cli.desk import Desk
+from thinklonger.cli.narration import problem
 from thinklonger.cli.page import good, line
 from thinklonger.cli.words import clean_line
 
@@ -16,16 +17,16 @@ def index(desk: Desk) -> int:
     """Run `thinklonger index`."""
     statistics, found = asyncio.run(_index(desk))
     words = desk.words
-    problems = (*desk.problems, *found)
+    problems = (*map(ProblemFound, desk.problems), *found)
     if not desk.options.quiet:
-        tell(problems, desk.err, words)
+        desk.err.show([problem(found, words) for found in problems])
     if desk.options.json:
         payload: dict[str, machine.Plain] = {
             "files": statistics.files,
             "symbols": statistics.symbols,
             "seconds": statistics.seconds,
             "reused": statistics.reused,
-            "problems": machine.plain(problems, words),
+            "problems": machine.told(problems, words),
         }
         desk.out.write(machine.dump(payload) + "\n")
     else:
@@ -41,9 +42,9 @@ def index(desk: Desk) -> int:
     return 0
 
 
-async def _index(desk: Desk) -> tuple[IndexStatistics, tuple[Message, ...]]:
+async def _index(desk: Desk) -> tuple[IndexStatistics, tuple[ProblemFound, ...]]:
     repository = await open_repository(desk.repository, cache=cache_directory(desk.settings))
     try:
-        return repository.statistics, tuple(problem.message for problem in repository.problems)
+        return repository.statistics, tuple(ProblemFound(entry.message, entry.path) for entry in repository.problems)
     finally:
         await repository.close()

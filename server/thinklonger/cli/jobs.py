@@ -5,9 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from thinklonger.agent.config.places import state_directory
-from thinklonger.agent.errors import InternalError, UsageError
+from thinklonger.agent.errors import InternalError, SandboxError, UsageError
 from thinklonger.agent.trace import run_folder
-from thinklonger.agent.trace.events import Event, ProblemFound, RunFailed, RunFinished, RunStarted
+from thinklonger.agent.trace.events import (
+    Event,
+    ExecutionUnavailable,
+    ProblemFound,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+)
 from thinklonger.agent.types import Issue, Label, Message
 from thinklonger.cli import machine, report
 from thinklonger.cli.desk import Desk, error_lines, tell
@@ -18,6 +25,7 @@ from thinklonger.cli.views import view_for
 from thinklonger.cli.words import clean_line
 
 CANCELLED = 130
+NO_SANDBOX = SandboxError.exit_code
 
 
 @dataclass(slots=True)
@@ -27,7 +35,8 @@ class _Seen:
     started: RunStarted | None = None
     finished: RunFinished | None = None
     failed: RunFailed | None = None
-    problems: list[Message] = field(default_factory=list[Message])
+    problems: list[ProblemFound] = field(default_factory=list[ProblemFound])
+    unavailable: ExecutionUnavailable | None = None
 
     def follow(self, event: Event) -> None:
         """Take one more event in."""
@@ -35,7 +44,9 @@ class _Seen:
             case RunStarted():
                 self.started = event
             case ProblemFound():
-                self.problems.append(event.message)
+                self.problems.append(event)
+            case ExecutionUnavailable():
+                self.unavailable = event
             case RunFinished():
                 self.finished = event
             case RunFailed():
@@ -60,7 +71,7 @@ def resolve(desk: Desk) -> int:
     verified = bool(finished.patch) and finished.label is Label.VERIFIED
     if desk.options.apply:
         _apply(finished, desk)
-    return 0 if verified else 1
+    return 0 if verified else _negative(seen)
 
 
 def localize(desk: Desk) -> int:
@@ -77,7 +88,7 @@ def localize(desk: Desk) -> int:
             about: dict[str, machine.Plain] = {
                 "run_id": seen.started.run_id if seen.started else "",
                 "seconds": finished.seconds,
-                "problems": machine.plain(tuple(seen.problems), desk.words),
+                "problems": machine.told(seen.problems, desk.words),
                 "record": str(_folder(seen, desk) or "") or None,
             }
             desk.out.write(machine.dump({**ranking, **about}) + "\n")
@@ -91,7 +102,13 @@ def localize(desk: Desk) -> int:
             desk.out.show(report.ranked(locations, desk.words, top=top))
             if folder := _folder(seen, desk):
                 desk.err.show([] if desk.options.quiet else [report.record_line(folder, desk.words)])
-    return 0 if locations else 1
+    return 0 if locations else _negative(seen)
+
+
+def _negative(seen: _Seen) -> int:
+    """The exit code of a run that found nothing: an honest negative, or the want of a sandbox to run code in."""
+    missing = seen.unavailable is not None and seen.unavailable.message.key.startswith("sandbox.")
+    return NO_SANDBOX if missing else 1
 
 
 def output_format(desk: Desk) -> str:
@@ -113,7 +130,7 @@ def _run(job: str, desk: Desk) -> tuple[_Seen, int]:
     before = (*desk.problems, *problems)
     if not desk.options.quiet:
         tell(before, desk.err, desk.words)
-    seen = _Seen(problems=list(before))
+    seen = _Seen(problems=[ProblemFound(message) for message in before])
     with view_for(desk.err, desk.words, quiet=desk.options.quiet) as view:
 
         def show(event: Event) -> None:

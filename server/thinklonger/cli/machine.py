@@ -1,14 +1,14 @@
 """What machines read: the JSON of each subcommand, from the same events as everything else."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path, PurePath
 from typing import TypeAlias, cast
 
-from thinklonger.agent.trace.events import RunFailed, RunFinished
+from thinklonger.agent.trace.events import ProblemFound, RunFailed, RunFinished
 from thinklonger.agent.trace.runs import CandidateState, Run, Summary
 from thinklonger.agent.types import FileRank, Location, Message
 from thinklonger.cli.words import IN_JSON, Words
@@ -49,7 +49,7 @@ def plain(value: object, words: Words) -> Plain:  # noqa: PLR0911 (one return fo
 
 
 def resolved(
-    run_id: str, finished: RunFinished, *, folder: Path | None, problems: Sequence[Message], words: Words
+    run_id: str, finished: RunFinished, *, folder: Path | None, problems: Sequence[ProblemFound], words: Words
 ) -> Plain:
     """The JSON of `resolve`."""
     return {
@@ -64,9 +64,17 @@ def resolved(
         "candidate": finished.candidate,
         "tried": finished.tried,
         **ranking(finished.files, finished.locations, words=words),
-        "problems": plain(tuple(problems), words),
+        "problems": told(problems, words),
         "record": str(folder) if folder else None,
     }
+
+
+def told(problems: Iterable[ProblemFound], words: Words) -> Plain:
+    """Problems, each with its words and the file that it is about, or null."""
+    return [
+        {**cast("dict[str, Plain]", plain(problem.message, words)), "path": plain(problem.path, words)}
+        for problem in problems
+    ]
 
 
 def ranking(files: Sequence[FileRank], locations: Sequence[Location], *, words: Words) -> dict[str, Plain]:
@@ -107,10 +115,16 @@ def whole_run(run: Run, words: Words) -> Plain:
         **ranking(run.files, run.locations, words=words),
         "candidates": [_candidate(candidate, words) for candidate in run.candidates],
         "error": plain(run.failed, words),
-        "problems": plain(run.problems, words),
+        "problems": told(_problems(run), words),
         "events": len(run.record.entries),
         "unread": len(run.record.unread),
     }
+
+
+def _problems(run: Run) -> list[ProblemFound]:
+    events = [entry.event for entry in run.record.entries]
+    found = [event for event in events if isinstance(event, ProblemFound)]
+    return [*map(ProblemFound, run.record.problems), *found]
 
 
 def _candidate(candidate: CandidateState, words: Words) -> Plain:

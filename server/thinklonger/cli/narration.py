@@ -23,7 +23,7 @@ from thinklonger.agent.trace.events import (
     StageStarted,
 )
 from thinklonger.agent.trace.runs import title_of
-from thinklonger.agent.types import Label, Location, Message, Stage
+from thinklonger.agent.types import Label, Location, Stage
 from thinklonger.cli.page import Line, Span, Style, dim, good, join, line, name, strong, warn
 from thinklonger.cli.words import Words, clean_line, pad
 
@@ -75,7 +75,7 @@ def narrate(  # noqa: C901, PLR0911, PLR0912 (one branch for each event)
         case RunStarted():
             return _started(event, words)
         case ProblemFound():
-            return [problem(event.message, words)]
+            return [problem(event, words)]
         case RepositoryIndexed():
             return [_indexed(event, words)]
         case EnvironmentProved():
@@ -115,9 +115,10 @@ def more(*parts: str | Span) -> Line:
     return line(" " * (LABEL_WIDTH + 2), *parts)
 
 
-def problem(message: Message, words: Words) -> Line:
-    """Something that a person should know and that stops nothing."""
-    return row("!", "problem", warn(words.render(message)), words=words)
+def problem(event: ProblemFound, words: Words) -> Line:
+    """Something that a person should know and that stops nothing, with the file that it is about."""
+    text = words.render(event.message)
+    return row("!", "problem", warn(f"{clean_line(str(event.path))}: {text}" if event.path else text), words=words)
 
 
 def place(path: object, line_number: int) -> Span:

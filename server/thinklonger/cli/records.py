@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from thinklonger.agent.config.places import state_directory
 from thinklonger.agent.trace import CandidateState, Run, RunStatus, Summary, find_run, list_runs, load_run
-from thinklonger.agent.trace.events import CandidatePruned, CandidateTested, CandidateVerified
+from thinklonger.agent.trace.events import CandidatePruned, CandidateTested, CandidateVerified, ProblemFound
 from thinklonger.agent.types import Label
 from thinklonger.cli import machine, report
 from thinklonger.cli.desk import Desk, tell
@@ -76,7 +76,7 @@ def run_lines(run: Run, words: Words) -> list[Line]:
     status = Span(words.say(f"report.status-{summary.status}"), _STATUS_STYLES[summary.status])
     lines = [join([status, words.duration(summary.seconds), name(clean_line(str(summary.folder)))], words.dot)]
     lines += story(run, words)
-    lines += [problem(message, words) for message in run.record.problems]
+    lines += [problem(ProblemFound(message), words) for message in run.record.problems]
     if run.record.unread:
         lines.append(row("!", "problem", words.count("report.unread", len(run.record.unread)), words=words))
     if run.candidates:
