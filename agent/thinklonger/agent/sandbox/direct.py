@@ -26,6 +26,10 @@ from thinklonger.agent.types import Command, CommandResult, Layer
 Answer = TypeVar("Answer")
 
 
+APART = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
+"""A parent for the command that is not us: a test that kills its parent must not kill the launcher."""
+
+
 class DirectSandbox:
     """Runs commands as the user, with the user's rights; `selection.risk` says so to the person.
 
@@ -131,7 +135,7 @@ class DirectLayer:
             groups.append(group)
             self._watcher.tell(f"+{group}")
 
-        argv = (*limited(command.limits, processes=None), *command.argv)
+        argv = (*APART, *limited(command.limits, processes=None), *command.argv)
         sweep = partial(kill_marked, f"THINKLONGER_OUT={out}")
         spawn = Spawn(argv, env, cwd=cwd, stdin=command.stdin, on_start=note, on_exit=sweep)
         with boundary(SandboxError, "sandbox.broken"):
