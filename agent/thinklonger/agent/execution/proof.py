@@ -30,8 +30,15 @@ def failure(result: CommandResult, report: Report, interpreter: Interpreter, *, 
         return ExecutionError("execution.collection-failed", path=where(broken), reason=reason(broken))
     runner = str(report.runner["runner"])
     if report.status not in (0, NO_TESTS):
-        return ExecutionError("execution.runner-failed", runner=runner, reason=words(result))
+        return gave_up(result, runner)
     return ExecutionError("execution.no-tests", runner=runner)
+
+
+def gave_up(result: CommandResult, runner: str) -> ExecutionError:
+    """The error that says that the runner ended before it ran a test."""
+    if not result.output.strip() and result.exit_code is not None:
+        return ExecutionError("execution.ended-silently", runner=runner, code=result.exit_code)
+    return ExecutionError("execution.runner-failed", runner=runner, reason=words(result))
 
 
 def first_broken(report: Report, result: CommandResult) -> TestResult | None:

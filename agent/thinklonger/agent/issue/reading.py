@@ -1,5 +1,6 @@
 """Read an issue once, line by line, into clues; linear in its length, whatever it is made of."""
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import TypeVar
@@ -14,6 +15,8 @@ MAX_EACH = 400
 """No issue names more different things of one kind that matter; bounds what later stages look up."""
 _MAX_LINE = 4000
 _T = TypeVar("_T")
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{0,999}(?:\x07|\x1b\\)?|[@-Z\\^_])")
+"""A terminal's control sequences (ECMA-48, 5.4 and 8.3.89), as in output that was pasted with its colours."""
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127, 0xFFFD), " ")
 
 
@@ -41,8 +44,8 @@ def read_clues(text: str) -> Clues:
 
 
 def _clean(text: str) -> str:
-    """The text with control characters and terminal escapes as spaces, and one kind of line end."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROL)
+    """The text without terminal escapes, with control characters as spaces, and with one kind of line end."""
+    return _ESCAPE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).translate(_CONTROL)
 
 
 def _pieces(line: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -46,6 +47,7 @@ class Recorder:
         self.run_id = folder.name
         self._descriptor = descriptor
         self._seq = 0
+        self._refused = False
 
     @classmethod
     def create(cls, state: Path, run_id: str) -> Self:
@@ -70,6 +72,7 @@ class Recorder:
             self._write(line)
         except OSError as cause:
             self._seq -= 1
+            self._refused = True
             path = str(self.folder / RECORD_NAME)
             raise RecordError("trace.write-failed", path=path, reason=_reason(cause)) from cause
         return recorded
@@ -92,10 +95,14 @@ class Recorder:
         return PurePosixPath(ARTIFACTS_NAME, name)
 
     def close(self) -> None:
-        """Let go of the record and its lock; may be called twice."""
+        """Let go of the record and its lock; one that refused even its first event goes. May be called twice."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
+            if self._refused and not self._seq:
+                with suppress(OSError):
+                    (self.folder / RECORD_NAME).unlink()
+                    self.folder.rmdir()
 
     def __enter__(self) -> Self:
         """Use it as a context."""
