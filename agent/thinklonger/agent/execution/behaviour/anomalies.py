@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from thinklonger.agent.execution.behaviour.invariants import broken, kind_of, suggested
 from thinklonger.agent.execution.behaviour.nouns import Behaviour, CallOutcome, Comparison, Origin, OutcomeKind
 
-PROMISES = frozenset({"permutation", "same-length"})
+PROMISES = frozenset({"permutation", "same-set", "in-order"})
 WITNESSES = 3  # calls that must show a relation before it is a promise
 _ENDLESS = frozenset({OutcomeKind.HUNG, OutcomeKind.DIED, OutcomeKind.SKIPPED})
 

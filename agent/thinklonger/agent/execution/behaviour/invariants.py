@@ -86,6 +86,27 @@ def _drawn_from(place: int) -> Relation:
     return holds
 
 
+def _same_set(place: int) -> Relation:
+    def holds(arguments: Sequence[Plain], result: Plain) -> bool | None:
+        given, got = items_of(arguments[place]), items_of(result)
+        if given is None or got is None or not given or isinstance(result, str):
+            return None
+        return _bag(given).keys() == _bag(got).keys()
+
+    return holds
+
+
+def _in_order(place: int) -> Relation:
+    def holds(arguments: Sequence[Plain], result: Plain) -> bool | None:
+        given, got = items_of(arguments[place]), items_of(result)
+        if given is None or got is None or len(got) < 2 or len(set(map(repr, got))) < 2:  # noqa: PLR2004 (no order)
+            return None
+        rest = iter(given)
+        return all(item in rest for item in got)
+
+    return holds
+
+
 def _member(place: int) -> Relation:
     def holds(arguments: Sequence[Plain], result: Plain) -> bool | None:
         given = items_of(arguments[place])
@@ -199,6 +220,8 @@ _OF_ARGUMENT: tuple[tuple[str, Callable[[int], Relation]], ...] = (
     ("permutation", _permutation),
     ("same-length", _same_length),
     ("drawn-from", _drawn_from),
+    ("same-set", _same_set),
+    ("in-order", _in_order),
     ("member", _member),
     ("joined", _joined),
     ("at-most", _at_most),

@@ -1,23 +1,27 @@
 """Which candidate is best and how far it is proved: execution facts, flags, agreement, smaller diff, in this order.
 
-How the numbers were set. 44 small programs of our own with 217 single-edit bugs, 2 to 8 visible tests each (at least
-one red), the built-in solver's candidates (up to 400 past the first that passes), and 150 hidden inputs that decide
-which survivor is right. For 147 bugs of these (the rest are not seen by the visible tests): a right candidate is
-among the survivors of 125; the one ranked first is right in 120 of 131 (a few bugs drawn later included).
+How the numbers were set. 44 small programs of our own with 209 single-edit bugs that tests see, 4 to 8 visible tests
+each (at least one red), the built-in solver's candidates (up to 400 past the first that passes), and 150 hidden inputs
+that decide which survivor is right. Something survives for 191 bugs, a right candidate among it for 183; the one
+ranked first is right for 167.
 
-=========================================================  ========  =====  ====================
-rule for `verified`                                        verified  right  false when truth gone
-=========================================================  ========  =====  ====================
-share >= 0.7                                                    110    105
-share >= 0.8                                                    103     98                     25
-share >= 0.8, strength >= 10                                     60     60                     13
-the same, weight >= 0.05 (strong) or 0.10                        57     57                      7
-the same, weight >= 0.06 (strong) or 0.12 (chosen)               53     53                      2
-the same, weight >= 0.10 (strong) or 0.20                        45     45                      2
-=========================================================  ========  =====  ====================
+===================================================  ========  =====  ====================
+rule for `verified`                                  verified  right  false of 49 with the
+                                                                      right ones taken away
+===================================================  ========  =====  ====================
+whatever is ranked first                                  183    161                    45
+share 0.8, weight 0.08 (strong) or 0.16                   129    128                    20
+share 0.8, weight 0.10 or 0.20                            126    125                    16
+share 0.85, weight 0.08 or 0.16                           125    125                    18
+share 0.85, weight 0.10 or 0.20 (chosen)                  122    122                    14
+share 0.85, weight 0.15 or 0.25                           117    117                    11
+share 0.9, weight 0.15 or 0.25                            116    116                    11
+===================================================  ========  =====  ====================
 
-The last column is a stress test: all right candidates are taken away, so that any `verified` is false; 48 bugs keep
-wrong survivors then. No number was fitted to a single program; each stands on the flat part of its curve.
+All rules but the first also ask for strength 20 and kept promises. The last column is a stress test: the right
+candidates are taken away, so that any `verified` is false. On another draw (2 to 8 visible tests, an older solver) the
+chosen rule verifies 54 of 151, all right. Nothing was fitted to one program, yet relations and thresholds were chosen
+with these results in sight: take the figures as a little too good.
 """
 
 import math
@@ -78,7 +82,7 @@ class Evidence:
     tests: int
     exhausted: bool = True
     comparison: Comparison | None = None
-    heaviest: float = 0.75
+    heaviest: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +120,11 @@ class Thresholds:
     what was tried.
     """
 
-    share: float = 0.8
+    share: float = 0.85
     strength: int = 20
     strong: int = 30
-    weight: float = 0.16
-    weight_strong: float = 0.08
+    weight: float = 0.2
+    weight_strong: float = 0.1
     spread: float = 0.05
 
     def floor(self, strength: int) -> float:
