@@ -157,19 +157,33 @@ def test_execution_facts_come_before_everything() -> None:
     assert judge([worse], {"worse": RIGHT}).label is Label.UNVERIFIED
 
 
+def cut(behaviours: dict[str, list[CallOutcome]], *, calls: int) -> Comparison:
+    """The usual comparison with only the first so many of the calls that tests make."""
+    whole = comparison(behaviours)
+    shown = [place for place, given in enumerate(whole.inputs) if not given.origin.recorded or place < calls]
+    return replace(
+        whole,
+        inputs=tuple(whole.inputs[place] for place in shown),
+        base=tuple(whole.base[place] for place in shown),
+        behaviours={name: tuple(found[place] for place in shown) for name, found in whole.behaviours.items()},
+    )
+
+
 def test_few_or_weak_tests_are_not_proof() -> None:
     """Too few calls, or tests that let many candidates pass, hold the label down."""
-    one = comparison({"a": RIGHT})
-    shown = [place for place, given in enumerate(one.inputs) if not given.origin.recorded or place < 2]
-    few = replace(
-        one,
-        inputs=tuple(one.inputs[place] for place in shown),
-        base=tuple(one.base[place] for place in shown),
-        behaviours={"a": tuple(one.behaviours["a"][place] for place in shown)},
-    )
-    assert "few-tests" in keys(rank(facts(a=0.9), Evidence(400, 2, comparison=few)))
+    assert "few-tests" in keys(rank(facts(a=0.9), Evidence(400, 1, comparison=cut({"a": RIGHT}, calls=1))))
     crowd = {f"c{number}": 0.4 for number in range(30)}
     assert "weak-tests" in keys(judge(facts(**crowd), dict.fromkeys(crowd, RIGHT), tried=100))
+
+
+def test_two_calls_are_enough_only_where_all_else_is_clear() -> None:
+    """Few calls prove a likely edit if many others fell and survivors behave alike; one doubt more is too much."""
+    alike = cut({"a": RIGHT}, calls=2)
+    assert rank(facts(a=0.9), Evidence(400, 2, comparison=alike)).label is Label.VERIFIED
+    assert "few-tests" in keys(rank(facts(a=0.9), Evidence(60, 2, comparison=alike)))
+    assert "unlikely" in keys(rank(facts(a=0.05), Evidence(400, 2, comparison=alike)))
+    parted = cut({"a": RIGHT, "b": [returned([0, *items]) for items in VARIED]}, calls=2)
+    assert "few-tests" in keys(rank(facts(a=0.9, b=0.5), Evidence(400, 2, comparison=parted)))
 
 
 def test_an_unlikely_edit_needs_more() -> None:
@@ -224,5 +238,5 @@ def test_order_does_not_depend_on_the_order_of_facts(names: list[str]) -> None:
 def test_thresholds_are_adjustable() -> None:
     """A caller may ask for more than the calibrated defaults."""
     table = facts(a=0.5)
-    found = rank(table, Evidence(400, 5, comparison=comparison({"a": RIGHT})), Thresholds(strength=1000))
+    found = rank(table, Evidence(400, 5, comparison=comparison({"a": RIGHT})), Thresholds(strength=1000, strength_few=1000))
     assert found.label is Label.PARTLY_VERIFIED

@@ -65,6 +65,7 @@ class Repair:
     receipts: dict[str, Receipt] = field(default_factory=dict[str, Receipt])
     verdict: Verdict = field(default_factory=Verdict)
     tried: int = 0
+    heaviest: float = 0.0
     exhausted: bool = True
     stop: StopReason = StopReason.EXHAUSTED
 
@@ -98,6 +99,7 @@ class Repair:
             async for proposal in stream:
                 candidate = proposal.candidate
                 proposals[candidate.id] = proposal
+                self.heaviest = max(self.heaviest, candidate.prior)
                 announced.append(_proposed(proposal))
                 yield Screened(candidate.id, layer_of(candidate.changes))
 
@@ -219,12 +221,21 @@ class Repair:
         comparison = None
         if workshop.harness.runner is not Runner.COMMAND:
             comparison = await self._compare(workshop, names, exercising)
-        return Evidence(self.tried, len(exercising), self.exhausted, comparison)
+        return Evidence(self.tried, len(exercising), self.exhausted, comparison, heaviest=self.heaviest)
 
     async def _compare(self, workshop: Workshop, names: list[str], tests: list[str]) -> Comparison:
         survivors = [Survivor(name, self._layer(self.survivors[name].candidate)) for name in names]
         observed = ObservedRunner(workshop.harness.runner.value)
-        observation = Observation(workshop.interpreter.executable, tuple(tests), observed)
+        place = workshop.harness.place
+        observation = Observation(
+            workshop.interpreter.executable,
+            tuple(tests),
+            observed,
+            options=("-o", "addopts=") if workshop.harness.drop_addopts else (),
+            python_path=(str(place.lent),) if place.lent else (),
+            environment=dict(place.variables),
+            overlay=self.survey.base,
+        )
         return await compare(workshop.session, survivors, observation)
 
     async def _proof(self, workshop: Workshop, reproduction: Reproduction, name: str) -> Proof:

@@ -13,10 +13,15 @@ whatever is ranked first                                  183    161            
 share 0.8, weight 0.08 (strong) or 0.16                   129    128                    20
 share 0.8, weight 0.10 or 0.20                            126    125                    16
 share 0.85, weight 0.08 or 0.16                           125    125                    18
-share 0.85, weight 0.10 or 0.20 (chosen)                  122    122                    14
+share 0.85, weight 0.10 or 0.20                           122    122                    14
 share 0.85, weight 0.15 or 0.25                           117    117                    11
 share 0.9, weight 0.15 or 0.25                            116    116                    11
 ===================================================  ========  =====  ====================
+
+Small programs with only one to three telling calls of the edited code (70 bugs of another corpus, half of its
+assertions shown): where 200 or more candidates were turned down and the survivors behave alike, the one ranked first
+was right in 19 of 19 with a prior of at least 0.15, and wrong in the 1 below; a share of 0.94 was wrong once. Hence
+`share` 0.95 and the rule for few tests, which is thus chosen after the fact, too.
 
 All rules but the first also ask for strength 20 and kept promises. The last column is a stress test: the right
 candidates are taken away, so that any `verified` is false. On another draw (2 to 8 visible tests, an older solver) the
@@ -118,10 +123,17 @@ class Thresholds:
     the units of `strength_of`. `weight`: of the chosen group, as a part of the heaviest prior, where the tests'
     strength is below `strong`, and `weight_strong` from there on. `spread`: survivors may be at most this part of
     what was tried.
+
+    Tests of less than `strength` but at least `strength_few` do, if all else is clear: `share_few` of belief (which
+    means that survivors behave alike), `weight_few`, and at least `tried_few` candidates that these tests turned down.
     """
 
-    share: float = 0.85
+    share: float = 0.95
     strength: int = 20
+    strength_few: int = 12
+    share_few: float = 0.97
+    weight_few: float = 0.25
+    tried_few: int = 200
     strong: int = 30
     weight: float = 0.2
     weight_strong: float = 0.1
@@ -129,6 +141,8 @@ class Thresholds:
 
     def floor(self, strength: int) -> float:
         """How heavy the chosen group must be under tests of this strength."""
+        if strength < self.strength:
+            return self.weight_few
         return self.weight_strong if strength >= self.strong else self.weight
 
 
@@ -241,7 +255,8 @@ def doubts_about(groups: Sequence[Group], evidence: Evidence, thresholds: Thresh
     elif share < thresholds.share:
         doubts.append(Message("verdict.ambiguous", {"count": len(groups), "share": round(100 * share)}))
     strength = strength_of(groups[0].members[0].id, evidence)
-    if strength < thresholds.strength:
+    clear = share >= thresholds.share_few and evidence.tried >= thresholds.tried_few
+    if strength < (thresholds.strength_few if clear else thresholds.strength):
         doubts.append(Message("verdict.few-tests", {"count": evidence.tests}))
     elif groups[0].weight < evidence.heaviest * thresholds.floor(strength):
         doubts.append(Message("verdict.unlikely"))
