@@ -23,10 +23,10 @@ def main(argv: Sequence[str] | None = None, *, services: "Services | None" = Non
 
         sys.stdout.write(f"thinklonger {__version__}\n")
         return 0
-    try:
+    from thinklonger.cli.leaving import leave_on_signals  # noqa: PLC0415 - before anything that takes its time
+
+    with leave_on_signals():
         from thinklonger.cli.front import run  # noqa: PLC0415
         from thinklonger.cli.services import Services  # noqa: PLC0415
 
         return run(words, environ=os.environ, services=services or Services())
-    except KeyboardInterrupt:  # Ctrl-C before there is anything to stop, or once more at the end
-        return 130

@@ -1,19 +1,17 @@
 """From arguments to an exit code: settings, the subcommand, and every error in words."""
 
-import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from types import FrameType
 
 from thinklonger.agent.config.environment import Surroundings, surroundings
 from thinklonger.agent.errors import InternalError, ThinkLongerError, boundary
 from thinklonger.agent.types import Message
 from thinklonger.cli.arguments import Options, parse
 from thinklonger.cli.desk import Desk, error_json, error_lines, outputs
-from thinklonger.cli.output import finish, speak_utf8
+from thinklonger.cli.output import finish, open_streams, speak_utf8
 from thinklonger.cli.services import Services
 from thinklonger.cli.words import Words
 
@@ -22,7 +20,7 @@ CANCELLED = 130
 
 def run(argv: Sequence[str], *, environ: Mapping[str, str], services: Services) -> int:
     """Carry out a command line; the exit code."""
-    before = signal.signal(signal.SIGTERM, _stop)
+    open_streams()
     for stream in (sys.stdout, sys.stderr):
         speak_utf8(stream)
     around = surroundings(environ)
@@ -44,7 +42,6 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], services: Services) 
         return CANCELLED
     finally:
         finish()
-        signal.signal(signal.SIGTERM, before)
 
 
 def _run(argv: list[str], environ: Mapping[str, str], around: Surroundings, services: Services) -> int:
@@ -97,7 +94,3 @@ def _wants_json(argv: Sequence[str]) -> bool:
     """Whether standard output is for a machine, also where the command line could not be understood."""
     spelled = {("--format", name) for name in ("json", "sarif")}
     return not spelled.isdisjoint(pairwise(argv)) or not {"--json", "--format=json", "--format=sarif"}.isdisjoint(argv)
-
-
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

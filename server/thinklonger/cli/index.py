@@ -8,6 +8,7 @@ from thinklonger.agent.repository.view import IndexStatistics
 from thinklonger.agent.trace.events import ProblemFound
 from thinklonger.cli import machine
 from thinklonger.cli.desk import Desk
+from thinklonger.cli.leaving import interrupt_on_signals
 from thinklonger.cli.narration import problem
 from thinklonger.cli.page import good, line
 from thinklonger.cli.words import clean_line
@@ -15,6 +16,7 @@ from thinklonger.cli.words import clean_line
 
 def index(desk: Desk) -> int:
     """Run `thinklonger index`."""
+    interrupt_on_signals()
     statistics, found = asyncio.run(_index(desk))
     words = desk.words
     problems = (*map(ProblemFound, desk.problems), *found)

@@ -9,6 +9,13 @@ from typing import TextIO
 from thinklonger.cli.page import Line, plain
 
 
+def open_streams() -> None:
+    """Open what the caller has closed (`>&-`), on nothing: else the next file opened would take its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+
+
 def speak_utf8(stream: TextIO) -> None:
     """Make a stream write UTF-8 whatever the locale; what UTF-8 can't say is written as an escape."""
     if isinstance(stream, TextIOWrapper):

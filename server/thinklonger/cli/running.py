@@ -5,15 +5,14 @@ import os
 import signal
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 from thinklonger.agent.trace.events import Event
+from thinklonger.cli.leaving import CANCELLED, SIGNALS, interrupt_on_signals
 
 PATIENCE = 0.5
 """Seconds after the first signal before code that keeps the event loop busy is interrupted where it stands."""
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_CANCELLED = 130
 
 
 def watch(events: AsyncGenerator[Event], show: Callable[[Event], None], *, give_up: Callable[[], None]) -> bool:
@@ -28,8 +27,9 @@ def watch(events: AsyncGenerator[Event], show: Callable[[Event], None], *, give_
 
 
 async def _watch(events: AsyncGenerator[Event], show: Callable[[Event], None], give_up: Callable[[], None]) -> bool:
-    task = asyncio.ensure_future(_follow(events, show))
-    with _stopped_by_signals(task, give_up):
+    stop = _Stop()
+    task = asyncio.ensure_future(_follow(events, show, stop))
+    with _stopped_by_signals(task, stop, give_up):
         try:
             await task
         except asyncio.CancelledError:
@@ -37,45 +37,57 @@ async def _watch(events: AsyncGenerator[Event], show: Callable[[Event], None], g
         return True
 
 
-async def _follow(events: AsyncGenerator[Event], show: Callable[[Event], None]) -> None:
+async def _follow(events: AsyncGenerator[Event], show: Callable[[Event], None], stop: "_Stop") -> None:
     async with aclosing(events):
         async for event in events:
             show(event)
+            if stop.thrown:  # and swallowed by the code that it was thrown into
+                raise asyncio.CancelledError
+
+
+@dataclass(slots=True)
+class _Stop:
+    """What came of the first signal: it was `asked`; the loop has `heard` it; a cancellation was `thrown` in."""
+
+    asked: bool = False
+    heard: bool = False
+    thrown: bool = False
 
 
 @contextmanager
-def _stopped_by_signals(task: asyncio.Future[None], give_up: Callable[[], None]) -> Generator[None]:
+def _stopped_by_signals(task: asyncio.Future[None], stop: _Stop, give_up: Callable[[], None]) -> Generator[None]:
     """Cancel the task on the first signal; leave the process on the second.
 
     The handlers are Python's, not the loop's: they also run while synchronous code keeps the loop from turning.
-    Where the loop has not turned `PATIENCE` seconds after the signal, that code is interrupted.
+    Where the loop has not turned `PATIENCE` seconds after the signal, that code is interrupted. Once the run has
+    ended, signals interrupt what comes after it.
     """
     loop = asyncio.get_running_loop()
-    state = {"asked": False, "heard": False, "thrown": False}
 
     def cancel() -> None:
-        state["heard"] = True
-        if not state["thrown"]:
+        stop.heard = True
+        if not stop.thrown:
             task.cancel()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        if state["asked"]:
+        if stop.asked:
             give_up()
-            os._exit(_CANCELLED)
-        state["asked"] = True
+            os._exit(CANCELLED)
+        stop.asked = True
         loop.call_soon_threadsafe(cancel)
         signal.setitimer(signal.ITIMER_REAL, PATIENCE)
 
     def on_alarm(_number: int, _frame: FrameType | None) -> None:
-        if not state["heard"]:
-            state["thrown"] = asyncio.current_task(loop) is task  # else the task itself is still to be cancelled
+        if not stop.heard:
+            stop.thrown = asyncio.current_task(loop) is task  # else the task itself is still to be cancelled
             raise asyncio.CancelledError
 
-    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
-    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, on_alarm)
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    for number in SIGNALS:
+        signal.signal(number, on_signal)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGALRM, before)
+        interrupt_on_signals()
