@@ -11,7 +11,7 @@ memory for the frozen tree. After each run this script counts
 - processes: it makes itself the reaper of every orphan, so none can hide;
 - mounts, temporary folders, shared memory, half-written files in the cache;
 - any difference in the user's tree: contents, modes, modification times and git's index;
-- records that do not load, and exit codes and tracebacks that no user should see.
+- records that do not load, exit codes and tracebacks that no user should see, and runs that took over a second to go.
 
 It prints one line a run and the totals of each sandbox; the exit code is 0 only if every total is zero.
 """
@@ -40,6 +40,8 @@ EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "invoices"
 PR_SET_CHILD_SUBREAPER = 36
 GRACE_SECONDS = 10.0
 """How long is waited for everything to be gone before it counts as left behind; how long it took is printed."""
+PROMISED_SECONDS = 1.0
+"""In which everything has to be gone."""
 START_SECONDS = 1.0
 """Earlier than this the interpreter may not have come to our code yet, and the signal ends it by itself."""
 SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGKILL)
@@ -68,6 +70,7 @@ class Leftovers:
     trees_changed: int
     records_broken: int
     odd_exits: int
+    slow_stops: int
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ class Ground:
             trees_changed=int(tree_digest(self.repository) != self.tree),
             records_broken=sum(not loads(path) for path in self.records()),
             odd_exits=int(not early and stopped.code not in allowed) + int("Traceback" in stopped.complaint),
+            slow_stops=int(stopped.gone_seconds > PROMISED_SECONDS),
         )
 
     def records(self) -> list[Path]:
