@@ -167,6 +167,14 @@ class Scope:
         return frozenset(own).union(self.enclosing._inner_functions if self.enclosing else ())  # noqa: SLF001 - own class
 
     @cached_property
+    def read(self) -> frozenset[str]:
+        """The names that the function reads, its nested functions included."""
+        root: ast.AST = self.owner.node if self.owner is not None else self.module.source.tree
+        return frozenset(
+            node.id for node in ast.walk(root) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        )
+
+    @cached_property
     def _body_nodes(self) -> tuple[ast.AST, ...]:
         """The nodes of the function itself, nested functions' insides left out."""
         root: ast.AST = self.owner.node if self.owner is not None else self.module.source.tree

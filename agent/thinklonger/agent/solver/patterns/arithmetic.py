@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from thinklonger.agent.solver.kinds import NUMBERS, STR, Kinds
 from thinklonger.agent.solver.pattern import Pattern
 from thinklonger.agent.solver.place import Edit, Place, short
+from thinklonger.agent.solver.scope import Variable
 
 SYMBOLS: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -179,23 +180,41 @@ def drop_operand(place: Place) -> Iterator[Edit]:
 
 
 def add_operand(place: Place) -> Iterator[Edit]:
-    """`x` → `x + y`, `x - y`, `x * y` … with numbers in scope."""
-    scope = place.scope
-    numbers = [v for v in scope.variables.values() if v.kinds & NUMBERS and v.origin != "module"][:8]
+    """`x` → `x + y`, `x - y`, `x * y`, `x + [y]` and relatives, with what is in scope."""
+    near = [v for v in place.scope.variables.values() if v.origin != "module"][:10]
     for node in place.all(ast.expr):
-        weight = countable(place, node)
-        if weight <= 0:
-            continue
-        text = place.segment(node)
         if isinstance(node, ast.IfExp | ast.NamedExpr | ast.Yield | ast.Await):
             continue
-        for variable in numbers:
-            if variable.name == text:
-                continue
-            for symbol, share in (("+", 1.0), ("-", 0.8), ("*", 0.4), ("//", 0.15), ("%", 0.2)):
-                left = place.module.enclose(text, node) if symbol not in "+-" and isinstance(node, ast.BinOp) else text
-                left = f"({text})" if symbol not in "+-" and isinstance(node, ast.BinOp) else left
-                yield place.swap(node, f"{left} {symbol} {variable.name}", weight=weight * share)
+        text = place.segment(node)
+        others = [variable for variable in near if variable.name != text]
+        weight = countable(place, node)
+        for variable in others if weight > 0 else ():
+            if variable.kinds & NUMBERS or not variable.kinds:
+                share = weight if variable.kinds else weight * 0.4
+                for symbol, part in (("+", 1.0), ("-", 0.8), ("*", 0.4), ("//", 0.15), ("%", 0.2)):
+                    tight = symbol not in "+-" and isinstance(node, ast.BinOp)
+                    new = f"{f'({text})' if tight else text} {symbol} {variable.name}"
+                    yield place.swap(node, new, weight=share * part)
+        yield from _longer(place, node, others)
+
+
+def _longer(place: Place, node: ast.expr, others: list[Variable]) -> Iterator[Edit]:
+    """Operands of a list or a string, where a result is returned, stored or handed on."""
+    parent = place.module.parent(node)
+    called = isinstance(parent, ast.Call) and node is parent.func
+    if not isinstance(parent, ast.Return | ast.Assign | ast.AugAssign | ast.Call) or called:
+        return
+    if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load) or isinstance(node, ast.Starred | ast.Constant):
+        return
+    found, text = place.scope.kinds_of(node), place.segment(node)
+    share = 1.0 if found else 0.3
+    for variable in others:
+        if not found or "list" in found:
+            yield place.swap(node, f"{text} + [{variable.name}]", weight=share)
+            yield place.swap(node, f"[{variable.name}] + {text}", weight=share)
+        if found & variable.kinds & {"list", "str", "tuple"}:
+            yield place.swap(node, f"{text} + {variable.name}", weight=share)
+            yield place.swap(node, f"{variable.name} + {text}", weight=share * 0.8)
 
 
 def regroup(place: Place) -> Iterator[Edit]:

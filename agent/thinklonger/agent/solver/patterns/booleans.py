@@ -59,6 +59,8 @@ def negate_value(place: Place) -> Iterator[Edit]:
                 yield place.swap(root, f"not ({place.segment(root)})", weight=0.7)
             case _ if place.scope.kinds_of(root) == BOOL and not isinstance(root, ast.Constant):
                 yield place.swap(root, f"not {place.segment(root)}", weight=0.8)
+            case ast.Name() | ast.Call() if root is value and not place.scope.kinds_of(root):
+                yield place.swap(root, f"not {place.segment(root)}", weight=0.4)
             case _:
                 pass
 

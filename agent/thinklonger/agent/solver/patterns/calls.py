@@ -299,6 +299,8 @@ def wrap(place: Place) -> Iterator[Edit]:
             fitting = 1.0 if found & takes else 0.35 if not found else 0.0
             if fitting and name != wrapped:
                 yield place.swap(node, f"{name}({text})", weight=weight * fitting * slot)
+        if "float" in found:
+            yield place.swap(node, f"round({text}, 2)", weight=0.6 * slot)
         for callee in place.module.facts.callees:
             if callee.required <= 1 <= callee.most and not callee.method and place.function is not None:
                 recursion = getattr(place.function.node, "name", "") == callee.name
@@ -429,6 +431,89 @@ def key_function(place: Place) -> Iterator[Edit]:
                     yield place.swap(node.body, rest, weight=0.4)
 
 
+_TYPES = ("int", "str", "float", "list", "dict", "set", "tuple", "bool", "bytes", "frozenset")
+
+
+def type_name(place: Place) -> Iterator[Edit]:
+    """A built-in type or function handed on: `defaultdict(list)` → `defaultdict(int)`, `isinstance(x, (A, B))`."""
+    for node in place.all(ast.Name):
+        parent = place.module.parent(node)
+        called = isinstance(parent, ast.Call) and node is parent.func
+        if (
+            called
+            or node.id not in kinds.CALLS
+            or not isinstance(node.ctx, ast.Load)
+            or node.id in place.scope.variables
+        ):
+            continue
+        options = dict.fromkeys(_TYPES, 0.5) if node.id in _TYPES else {}
+        options |= {name: weight for name, weight in _kin(_FUNCTIONS, node.id).items() if name in place.scope.visible}
+        for other, weight in options.items():
+            if other != node.id:
+                yield place.swap(node, other, weight=weight)
+        if isinstance(parent, ast.Call) and _called(parent) == "isinstance":
+            for other in _TYPES:
+                if other != node.id:
+                    yield place.swap(node, f"({node.id}, {other})", weight=0.4)
+
+
+_UNITS = ("days", "hours", "minutes", "seconds", "weeks", "milliseconds", "microseconds")
+
+
+def keyword_name(place: Place) -> Iterator[Edit]:
+    """A keyword of a call renamed: to another parameter of the function, another unit, a name that was missing."""
+    for node in place.all(ast.Call):
+        name = _called(node)
+        known = [
+            argument.arg
+            for function in place.module.functions
+            if isinstance(function.node, Function) and function.node.name == name
+            for argument in arguments(function.node)
+            if argument.arg not in {"self", "cls"}
+        ]
+        given = {keyword.arg for keyword in node.keywords}
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                continue
+            start = place.span(keyword)[0]
+            options = [*known, *(_UNITS if keyword.arg in _UNITS else ()), *sorted(place.module.clues.missing)]
+            for other in dict.fromkeys(options):
+                if other not in given:
+                    end = start + len(keyword.arg)
+                    note = f"the keyword `{keyword.arg}` becomes `{other}`"
+                    yield place.splice(start, end, other, weight=alike(keyword.arg, other), note=note)
+
+
+_IN_PLACE = frozenset({"append", "extend", "insert", "add", "update", "sort", "reverse", "remove", "clear", "discard"})
+
+
+def in_place(place: Place) -> Iterator[Edit]:
+    """A method that returns None used for its result: `x.sort()` → `sorted(x)`, `x = x.append(y)` → `x.append(y)`."""
+    for node in place.all(ast.Call):
+        if not isinstance(node.func, ast.Attribute) or node.func.attr not in _IN_PLACE:
+            continue
+        owner = place.segment(node.func.value)
+        if isinstance(place.module.parent(node), ast.Expr):
+            if node.func.attr == "append" and node.args:
+                yield place.swap(node, f"{owner} = {owner} + [{place.segment(node.args[0])}]", weight=0.2)
+            continue
+        if node.func.attr == "sort":
+            given = place.source.text[place.span(node.func)[1] + 1 : place.span(node)[1] - 1].strip()
+            yield place.swap(node, f"sorted({owner}, {given})" if given else f"sorted({owner})", weight=1.0)
+        elif node.func.attr == "reverse":
+            yield place.swap(node, f"{owner}[::-1]", weight=1.0)
+            yield place.swap(node, f"list(reversed({owner}))", weight=0.6)
+        elif node.func.attr in {"append", "add"} and node.args:
+            item = place.segment(node.args[0])
+            joined = f"{owner} + [{item}]" if node.func.attr == "append" else f"{owner} | {{{item}}}"
+            yield place.swap(node, joined, weight=0.9)
+        if isinstance(place.node, ast.Assign | ast.Return) and place.node.value is node:
+            text = place.segment(node)
+            yield place.splice(
+                place.start, place.end, text, weight=1.0, note=f"only `{text}` stays: it returns nothing"
+            )
+
+
 PATTERNS = (
     Pattern("call-target", "call", "another function or method was meant", 0.5, target, target),
     Pattern("argument-order", "call", "arguments are exchanged", 0.5, argument_order, argument_order),
@@ -439,5 +524,8 @@ PATTERNS = (
     Pattern("missing-method", "call", "a value is not cleaned up, copied or opened up", 0.2, method, unwrap),
     Pattern("call-parentheses", "call", "a function is named where it should be called, or the reverse", 0.25,
             call_parentheses, call_parentheses),
+    Pattern("type-name", "call", "the wrong type or function is handed on", 0.35, type_name, type_name),
+    Pattern("keyword-name", "call", "a keyword is wrong", 0.3, keyword_name, keyword_name),
+    Pattern("in-place-result", "call", "a method that returns nothing is used for its result", 0.6, in_place),
     Pattern("sort-key", "call", "a key function orders by the wrong thing", 0.4, key_function),
 )  # fmt: skip

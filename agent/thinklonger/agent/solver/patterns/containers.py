@@ -9,6 +9,7 @@ from thinklonger.agent.solver.patterns.booleans import known_conditions
 from thinklonger.agent.solver.place import Edit, Place, short
 
 _PAIR = 2
+_FEW = 3
 _MUTABLE = frozenset({"list", "dict", "set", "deque"})
 
 
@@ -205,22 +206,28 @@ def tuple_order(place: Place) -> Iterator[Edit]:
 def tuple_parts(place: Place) -> Iterator[Edit]:
     """A tuple reduced to one part, a value put into a list or tuple, an element taken out."""
     for node in place.all((ast.Tuple, ast.List)):
-        if isinstance(node.ctx, ast.Load) and 1 <= len(node.elts) <= 3 and not isinstance(node.elts[0], ast.Starred):  # noqa: PLR2004 - short displays
+        if isinstance(node.ctx, ast.Load) and 1 <= len(node.elts) <= _FEW and not isinstance(node.elts[0], ast.Starred):
             for element in node.elts:
                 yield place.swap(node, place.segment(element), weight=0.6 if len(node.elts) == 1 else 0.3)
-    for node in place.all((ast.Name, ast.Call, ast.Subscript, ast.Attribute, ast.BinOp)):
-        parent = place.module.parent(node)
-        if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
-            continue
-        if isinstance(parent, ast.Call) and node in parent.args:
-            yield place.swap(node, f"[{place.segment(node)}]", weight=0.4)
-            yield place.swap(node, f"*{place.segment(node)}", weight=0.4)
-            yield place.swap(node, f"({place.segment(node)},)", weight=0.25)
-        elif isinstance(parent, ast.BinOp | ast.Return | ast.Assign | ast.AugAssign | ast.List):
-            yield place.swap(node, f"[{place.segment(node)}]", weight=0.5)
+    for node in place.all((ast.Name, ast.Call, ast.Subscript, ast.Attribute, ast.BinOp, ast.List, ast.Constant)):
+        if isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+            yield from _nested(place, node)
     for node in place.all(ast.Starred):
         if isinstance(node.ctx, ast.Load):
             yield place.swap(node, place.segment(node.value), weight=0.7)
+
+
+def _nested(place: Place, node: ast.expr) -> Iterator[Edit]:
+    parent, text = place.module.parent(node), place.segment(node)
+    if isinstance(node, ast.List | ast.Constant):
+        if isinstance(parent, ast.Return | ast.Assign | ast.List):
+            yield place.swap(node, f"[{text}]", weight=0.6 if isinstance(node, ast.List) else 0.2)
+    elif isinstance(parent, ast.Call) and node in parent.args:
+        yield place.swap(node, f"[{text}]", weight=0.4)
+        yield place.swap(node, f"*{text}", weight=0.4)
+        yield place.swap(node, f"({text},)", weight=0.25)
+    elif isinstance(parent, ast.BinOp | ast.Return | ast.Assign | ast.AugAssign | ast.List):
+        yield place.swap(node, f"[{text}]", weight=0.5)
 
 
 def aliases(place: Place) -> Iterator[Edit]:

@@ -9,6 +9,8 @@ from thinklonger.agent.solver.place import Edit, Place
 from thinklonger.agent.solver.scope import Variable, alike
 
 _MODULE_SHARE = 0.3
+_UNUSED = 1.6
+"""A variable that is never read was meant to be read somewhere."""
 _FLOOR = 0.6
 """What the best of several poorly fitting names is still worth: some name must be the right one."""
 
@@ -39,7 +41,7 @@ def variable(place: Place) -> Iterator[Edit]:
                     options[other.name] = weight
         best = max(options.values(), default=1.0)
         for name, weight in options.items():
-            share = weight / best * (_FLOOR + (1 - _FLOOR) * best) * (0.5 if stored else 1.0)
+            share = weight / best * min(_FLOOR + (1 - _FLOOR) * best, 1.0) * (0.5 if stored else 1.0)
             yield place.swap(node, name, weight=share)
         for name in sorted(bound_in_comprehension - {node.id} - set(scope.variables)):
             yield place.swap(node, name, weight=0.6)
@@ -50,6 +52,8 @@ def _suits(place: Place, node: ast.Name, other: Variable) -> float:
     weight = kinds.fit(other.kinds, place.scope.lookup(node.id)) * alike(node.id, other.name)
     if other.origin == "module":
         weight *= _MODULE_SHARE
+    elif other.name not in place.scope.read:
+        weight *= _UNUSED
     if other.origin == "local" and other.line > place.line and place.loop is None:
         weight *= 0.1
     return weight
@@ -57,6 +61,14 @@ def _suits(place: Place, node: ast.Name, other: Variable) -> float:
 
 def _is_loop_target(place: Place, node: ast.Name) -> bool:
     return isinstance(place.module.parent(node), ast.comprehension | ast.For)
+
+
+_KIN = (
+    ("ascii_lowercase", "ascii_uppercase", "ascii_letters", "digits"), ("days", "seconds", "total_seconds()"),
+    ("year", "month", "day"), ("hour", "minute", "second"), ("inf", "nan"), ("pi", "tau", "e"),
+    ("stdout", "stderr", "stdin"), ("parent", "name", "stem", "suffix"),
+)  # fmt: skip
+"""Attributes of the standard library that are taken for each other."""
 
 
 def attribute(place: Place) -> Iterator[Edit]:
@@ -76,6 +88,7 @@ def attribute(place: Place) -> Iterator[Edit]:
             want = own.get(node.attr, kinds.UNKNOWN)
             for name, found in own.items():
                 options[name] = kinds.fit(found, want)
+        options |= {name: 0.9 for group in _KIN if node.attr in group for name in group}
         for name, count in facts.attributes.items():
             options.setdefault(name, 0.25 if mine else min(0.5 + 0.1 * count, 0.9))
         for name in sorted(place.module.clues.missing):

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from thinklonger.agent.solver.kinds import Kinds
 from thinklonger.agent.solver.pattern import Pattern
 from thinklonger.agent.solver.patterns.booleans import known_conditions, synthesized
-from thinklonger.agent.solver.place import Edit, Function, Loop, Place, short
+from thinklonger.agent.solver.place import Edit, Function, Loop, Place, reindented, short
 from thinklonger.agent.solver.scope import Variable, alike, arguments
 
 _MOST_STATEMENTS = 40
 _FAR = 3
+_SHORT = 2
+"""Statements in a block that is copied whole."""
 _LINKS = frozenset(
     {"next", "prev", "parent", "left", "right", "child", "following", "previous", "link", "after", "before"}
 )
@@ -165,6 +167,48 @@ def _donors(place: Place) -> list[tuple[str, float, str]]:
             found[dump] = (other.text, weight, dump)
     cache[key] = sorted(found.values(), key=lambda item: -item[1])[:_MOST_STATEMENTS]
     return cache[key]
+
+
+def block_donor(place: Place) -> Iterator[Edit]:
+    """A short `if` of the same function or class, copied here with its body."""
+    if not _insertable(place):
+        return
+    names = place.scope.visible
+    for other in place.module.places:
+        kin = other.function is place.function or (other.klass is not None and other.klass is place.klass)
+        if not isinstance(other.node, ast.If) or not kin or other is place or other.node.orelse or not other.movable:
+            continue
+        body = other.blocks["body"].places
+        used = _names(other.node, ast.Load)
+        if len(body) > _SHORT or any(inner.blocks for inner in body) or other.function is None:
+            continue
+        text = reindented(other.source.text[other.rows[0] : other.rows[1]], other.indent or "", "")
+        if text is not None and (other.function is place.function or used <= names):
+            weight = 1.0 if other.function is place.function else 0.6
+            yield from _spots(place, text.rstrip("\r\n"), weight, f"`{short(text)}` is added")
+
+
+def flush(place: Place) -> Iterator[Edit]:
+    """What a loop does with what it gathered, done once more after it, if anything is left."""
+    if not isinstance(place.node, Loop) or place.function is None or not place.alone:
+        return
+    for other in place.module.places:
+        inside = place.line < other.line <= place.last_line and not other.blocks and "\n" not in other.text
+        node = other.node
+        gathers = isinstance(node, ast.AugAssign) or (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Yield)
+        )
+        if not inside or not gathers or other.function is not place.function:
+            continue
+        made_edit = place.after(other.text, weight=0.8, note=f"`{short(other.text)}` once more after the loop")
+        if made_edit:
+            yield made_edit
+        for name in sorted(_names(node, ast.Load))[:4]:
+            text = f"if {name}:\n{place.module.indent_step}{other.text}"
+            note = f"`{short(other.text)}` once more after the loop, if `{name}`"
+            made_edit = place.after(text, weight=0.9, note=note)
+            if made_edit:
+                yield made_edit
 
 
 def mapped_donor(place: Place) -> Iterator[Edit]:
@@ -605,6 +649,8 @@ PATTERNS = (
     Pattern("statement-order", "statement", "statements run in the wrong order", 0.4, reorder, reorder),
     Pattern("needless-statement", "statement", "a statement does not belong there", 0.22, delete, donor),
     Pattern("missing-statement-donor", "statement", "a statement that stands near by is missing", 0.12, donor, delete),
+    Pattern("missing-block", "statement", "a check that stands near by is missing", 0.15, block_donor, delete),
+    Pattern("missing-flush", "statement", "what is left after a loop is forgotten", 0.35, flush, delete),
     Pattern("missing-counterpart", "statement", "a statement's counterpart is missing", 0.2, mapped_donor, delete),
     Pattern("missing-statement", "statement", "a usual step is missing", 0.17, synthesize, delete),
     Pattern("unconditional", "statement", "a statement should run only under a condition", 0.1, condition),
