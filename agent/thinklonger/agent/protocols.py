@@ -148,7 +148,10 @@ class Task:
 class Proposer(Protocol):
     """Who proposes patches: a model, or the built-in solver."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What candidates carry as their proposer."""
+        ...
 
     def patches(self, task: Task) -> AsyncIterator[Candidate]:
         """Candidates, most promising first; stops when it has no more to offer."""
