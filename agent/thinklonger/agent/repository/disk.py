@@ -45,11 +45,13 @@ def read_regular(path: str, limit: int = -1) -> tuple[bytes, os.stat_result] | N
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    with open(handle, "rb", buffering=0) as file:  # noqa: PTH123 - an open descriptor
+    try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             return None
-        return _read_all(file.fileno(), found.st_size if limit < 0 else min(found.st_size, limit + 1), limit), found
+        return _read_all(handle, found.st_size if limit < 0 else min(found.st_size, limit + 1), limit), found
+    finally:
+        os.close(handle)
 
 
 def _read_all(handle: int, expected: int, limit: int) -> bytes:

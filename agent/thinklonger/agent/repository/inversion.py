@@ -8,7 +8,7 @@ from hashlib import sha1
 from itertools import chain
 from typing import NamedTuple
 
-from thinklonger.agent.repository.language import Analysis, Language
+from thinklonger.agent.repository.language import Analysis, GrammarError, Language
 from thinklonger.agent.repository.languages import BY_SUFFIX
 from thinklonger.agent.repository.record import EMPTY, encode
 from thinklonger.agent.repository.terms import BYTE_TABLE, terms_of_word
@@ -89,10 +89,12 @@ class Inversion:
         """Parse one content; binary data is known and empty."""
         language = BY_SUFFIX[suffix]
         text, sound = language.decode(content)
-        if b"\0" in text:
-            text, analysis = b"", _NOTHING
-        else:
-            analysis = language.analyse(text)
+        try:
+            analysis = _NOTHING if b"\0" in text else language.analyse(text)
+        except GrammarError:
+            analysis = _BROKEN
+        if analysis is _NOTHING or analysis is _BROKEN:
+            text = b""
         self._pending.append(_Pending(number, key, text, sound, language, analysis))
         self.size += len(content)
         if len(self._pending) == _GROUP:

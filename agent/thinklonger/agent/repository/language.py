@@ -7,6 +7,10 @@ from typing import NamedTuple, Protocol
 from thinklonger.agent.repository.record import FileRecord, Import
 
 
+class GrammarError(Exception):
+    """The parser does not come to an end in a sensible time."""
+
+
 class Analysis(NamedTuple):
     """What one parse of a file gives.
 
@@ -74,7 +78,7 @@ class Language(Protocol):
         ...
 
     def analyse(self, text: bytes) -> Analysis:
-        """Parse once and tell what is in it."""
+        """Parse once and tell what is in it; raises GrammarError where the grammar can't cope."""
         ...
 
     def skeleton(self, text: bytes) -> bytes:

@@ -2,17 +2,18 @@
 
 import os
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from thinklonger.agent.errors import RepositoryError
 from thinklonger.agent.repository.disk import read_regular
 from thinklonger.agent.repository.history import recency
 from thinklonger.agent.repository.inversion import NAME_KEY, tf_of, unpacked
+from thinklonger.agent.repository.language import GrammarError
 from thinklonger.agent.repository.languages import BY_SUFFIX
 from thinklonger.agent.repository.listing import Listing, Problem
 from thinklonger.agent.repository.names import Names, symbol
@@ -65,6 +66,11 @@ class Posting(NamedTuple):
     symbols: int
     docstrings: int
     body: int
+
+
+_new = cast("Callable[..., Posting]", tuple.__new__)  # pyright: ignore[reportUnknownMemberType] - generic in its items
+_posting = cast("Callable[[tuple[int, int, int, int, int]], Posting]", partial(_new, Posting))
+"""By tuple's own constructor: a named tuple's takes three times as long, and there are many postings."""
 
 
 class Repository:
@@ -171,14 +177,17 @@ class Repository:
             text = self._text(path)
             if name.encode("utf-8", "surrogateescape") in text:
                 definitions = self.record(path).definitions
-                for line in BY_SUFFIX[path.suffix].uses(text, name):
+                for line in _uses(path, text, name):
                     around = [one.name for one in definitions if one.start_line <= line <= one.end_line]
                     found.append(Reference(path, line, around[-1] if around else ""))
         return found
 
     def skeleton(self, path: PurePosixPath) -> str:
-        """The file with the bodies of functions elided."""
-        return BY_SUFFIX[path.suffix].skeleton(self._text(path)).decode("utf-8", "replace")
+        """The file with the bodies of functions elided (all of it, where the grammar can't cope)."""
+        text = self._text(path)
+        with suppress(GrammarError):
+            text = BY_SUFFIX[path.suffix].skeleton(text)
+        return text.decode("utf-8", "replace")
 
     def source(self, symbol: Symbol) -> str:
         """The symbol's source, decorators included."""
@@ -217,8 +226,9 @@ class Repository:
     def postings(self, term: str) -> Sequence[Posting]:
         """The files that a term (one of `split_terms`) occurs in; read on demand."""
         in_paths = self._files_by_path_term.get(term, {})
+        path_count = in_paths.get
         found = [
-            Posting(number, in_paths.get(number, 0), *tf_of(counts))
+            _posting((number, path_count(number, 0), *tf_of(counts)))
             for number, counts in self._occurrences(term).items()
         ]
         if in_paths:
@@ -279,7 +289,10 @@ class Repository:
         except (sqlite3.Error, ValueError):
             pass
         path = self._paths[number]
-        return BY_SUFFIX[path.suffix].analyse(self._text(path)).record
+        try:
+            return BY_SUFFIX[path.suffix].analyse(self._text(path)).record
+        except GrammarError:
+            return EMPTY
 
     def _occurrences(self, term: str) -> dict[int, int]:
         """The files of a term or key, each with its packed counts; in no order."""
@@ -336,3 +349,11 @@ class Repository:
             return recency(self._listing, self._store, self._tree)
         except sqlite3.Error:
             return {}
+
+
+def _uses(path: PurePosixPath, text: bytes, name: str) -> Sequence[int]:
+    """The lines that use a name; none where the grammar can't cope."""
+    try:
+        return BY_SUFFIX[path.suffix].uses(text, name)
+    except GrammarError:
+        return ()

@@ -88,7 +88,7 @@ def _sort_out(entries: Iterable[os.DirEntry[str]], folder: str, rules: Rules, fo
     for entry in entries:
         path = f"{folder}{entry.name}"
         is_folder = entry.is_dir(follow_symlinks=False)
-        if is_folder and entry.name in NEVER:
+        if entry.name == ".git" or (is_folder and entry.name in NEVER):
             continue
         if _left_out(path, rules, folder=is_folder):
             found.ignored.append(f"{path}/" if is_folder else path)

@@ -17,6 +17,7 @@ IN_PROCESS_BYTES = 1_500_000
 _SECOND_WORKER_BYTES = 5_000_000
 _MOST_WORKERS = 2
 _FILE_SECONDS = 60.0
+_PARTING_SECONDS = 0.1
 _LINE_LIMIT = 64 * 1024 * 1024
 
 
@@ -88,10 +89,17 @@ async def _run_worker(root: str, jobs: list[Job], store: Path, *, careful: bool)
     try:
         return await _listen(process, order.encode())
     finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        await _end(process)
+
+
+async def _end(process: Process) -> None:
+    """Make sure that a worker is gone; one that is about to end may do so (to kill it then makes asyncio complain)."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), _PARTING_SECONDS)
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 async def _start() -> Process:

@@ -1,12 +1,13 @@
 """The structure of a Python file: definitions, imports, docstrings, its skeleton; one pruned walk over one parse."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import tree_sitter
 import tree_sitter_python
 
-from thinklonger.agent.repository.language import Analysis
+from thinklonger.agent.repository.language import Analysis, GrammarError
 from thinklonger.agent.repository.record import Definition, FileRecord, Import, Kind
 
 GRAMMAR = tree_sitter.Language(tree_sitter_python.language())
@@ -90,9 +91,45 @@ _ALIAS = _field("alias")
 _LEFT = _field("left")
 
 
+_COMMENTS = re.compile(rb"(?:^[ \t]*#[^\n\"']*\n){50,}", re.MULTILINE)
+_MANY_COMMENTS = 200
+_QUICK_BYTES = 32_000
+_SECONDS = 3.0
+
+
 def parse(text: bytes) -> tree_sitter.Tree:
-    """The syntax tree of a UTF-8 text; don't keep it (25 bytes for each byte of source)."""
-    return _PARSER.parse(text)
+    """The syntax tree of a UTF-8 text; don't keep it (25 bytes for each byte of source), don't ask it for texts.
+
+    The grammar takes quadratic time for long runs of comments (a second for 3,000 lines): those become spaces.
+
+    Raises:
+        GrammarError: some other kind of text that takes more than three seconds (2 MB take 0.4).
+    """
+    if text.count(b"#") > _MANY_COMMENTS:
+        text = _COMMENTS.sub(_blanked, text)
+    if len(text) <= _QUICK_BYTES:
+        return _PARSER.parse(text)
+    end = time.thread_time() + _SECONDS
+
+    def read(start: int, _: object) -> bytes:
+        return text[start:]
+
+    def late(*_: object) -> bool:
+        return time.thread_time() > end
+
+    try:
+        return _PARSER.parse(read, progress_callback=late)
+    except ValueError as failure:
+        _PARSER.reset()  # otherwise it goes on with this text next time
+        raise GrammarError from failure
+
+
+def _blanked(comments: re.Match[bytes]) -> bytes:
+    """Spaces of the same length, with the same lines."""
+    return _NOT_BREAK.sub(b" ", comments.group())
+
+
+_NOT_BREAK = re.compile(rb"[^\n]")
 
 
 class _Walk:
@@ -119,7 +156,7 @@ class _Walk:
                 if inner := node.child_by_field_id(_DEFINITION):
                     self.define(inner, node, prefix, inside, depth)
             elif kind in _IMPORTS:
-                self.imports.extend(_plain_imports(node) if kind == _IMPORT else _from_import(node))
+                self.imports.extend((_plain_imports if kind == _IMPORT else _from_import)(node, self.text))
             elif kind in _CONTAINERS and depth < _DEEPEST:
                 self.visit(node, prefix, inside, depth + 1)
 
@@ -178,7 +215,9 @@ class _Walk:
         if left is None:
             return
         targets = [left] if left.kind_id == IDENTIFIER else left.named_children if left.kind_id in _PATTERNS else []
-        self.names.extend(target.text or b"" for target in targets if target.kind_id == IDENTIFIER)
+        self.names.extend(
+            self.text[target.start_byte : target.end_byte] for target in targets if target.kind_id == IDENTIFIER
+        )
 
 
 def analyse(text: bytes) -> Analysis:
@@ -205,25 +244,25 @@ def _docstring(body: tree_sitter.Node) -> tree_sitter.Node | None:
     return None
 
 
-def _text(node: tree_sitter.Node | None) -> str:
-    """A name's text without the spaces that Python allows around its dots."""
-    return b"".join((node.text or b"").split()).decode("utf-8", "replace") if node is not None else ""
+def _name(node: tree_sitter.Node | None, text: bytes) -> str:
+    """A name without the spaces that Python allows around its dots."""
+    return b"".join(text[node.start_byte : node.end_byte].split()).decode("utf-8", "replace") if node else ""
 
 
-def _plain_imports(node: tree_sitter.Node) -> Iterator[Import]:
+def _plain_imports(node: tree_sitter.Node, text: bytes) -> Iterator[Import]:
     """`import a.b, c as d`: one import for each module."""
     for child in node.named_children:
         if child.kind_id == _ALIASED:
-            yield Import(0, _text(child.child_by_field_id(NAME)), ())
+            yield Import(0, _name(child.child_by_field_id(NAME), text), ())
         elif child.kind_id not in (_COMMENT, _ERROR):
-            yield Import(0, _text(child), ())
+            yield Import(0, _name(child, text), ())
 
 
-def _from_import(node: tree_sitter.Node) -> Iterator[Import]:
+def _from_import(node: tree_sitter.Node, text: bytes) -> Iterator[Import]:
     """`from ..a import b as c, d`: level, module and the names taken out of it."""
-    text = node.text or b""
-    if _SIMPLE(text):
-        origin, _, taken = text.decode().partition(" import ")
+    plain = text[node.start_byte : node.end_byte]
+    if _SIMPLE(plain):
+        origin, _, taken = plain.decode().partition(" import ")
         module = origin[5:].lstrip(".")
         yield Import(len(origin) - 5 - len(module), module, tuple([(name, name) for name in taken.split(", ")]))
         return
@@ -234,17 +273,17 @@ def _from_import(node: tree_sitter.Node) -> Iterator[Import]:
     if source.kind_id == _RELATIVE:
         for child in source.named_children:
             if child.kind_id == _PREFIX:
-                level = _text(child).count(".")
+                level = _name(child, text).count(".")
             else:
-                module = _text(child)
+                module = _name(child, text)
     else:
-        module = _text(source)
+        module = _name(source, text)
     names: list[tuple[str, str]] = []
     for child in node.children_by_field_id(NAME):
         if child.kind_id == _ALIASED:
-            names.append((_text(child.child_by_field_id(NAME)), _text(child.child_by_field_id(_ALIAS))))
+            names.append((_name(child.child_by_field_id(NAME), text), _name(child.child_by_field_id(_ALIAS), text)))
         else:
-            names.append((_text(child), _text(child)))
+            names.append((_name(child, text), _name(child, text)))
     if not names and any(child.kind_id == _WILDCARD for child in node.named_children):
         names.append(("*", "*"))
     yield Import(level, module, tuple(names))
