@@ -238,5 +238,7 @@ def test_order_does_not_depend_on_the_order_of_facts(names: list[str]) -> None:
 def test_thresholds_are_adjustable() -> None:
     """A caller may ask for more than the calibrated defaults."""
     table = facts(a=0.5)
-    found = rank(table, Evidence(400, 5, comparison=comparison({"a": RIGHT})), Thresholds(strength=1000, strength_few=1000))
+    found = rank(
+        table, Evidence(400, 5, comparison=comparison({"a": RIGHT})), Thresholds(strength=1000, strength_few=1000)
+    )
     assert found.label is Label.PARTLY_VERIFIED
