@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import cast
 
-from thinklonger.agent.execution import choose_regression
+from thinklonger.agent.execution import choose_regression, choose_test_files
 from thinklonger.agent.protocols import RepositoryView
+from thinklonger.agent.types import Symbol, SymbolKind
 
 CORE, API, FAR = PurePosixPath("pkg/core.py"), PurePosixPath("pkg/api.py"), PurePosixPath("pkg/far.py")
 
 
 class Graph:
-    """A repository that knows only who imports whom."""
+    """A repository that knows only who imports whom, and how many tests there are."""
 
     root = Path()
 
@@ -22,6 +23,11 @@ class Graph:
     def importers(self, path: PurePosixPath) -> Sequence[PurePosixPath]:
         """The files that import this one."""
         return [PurePosixPath(name) for name in self._importers.get(str(path), [])]
+
+    def symbols(self, path: PurePosixPath) -> Sequence[Symbol]:
+        """Ten tests in a test file, none anywhere else."""
+        count = 10 if path.name.startswith("test_") else 0
+        return [Symbol(path, f"Case.test_{number}", SymbolKind.METHOD, number, number) for number in range(1, count)]
 
 
 GRAPH = cast(
@@ -55,3 +61,19 @@ def test_the_budget_is_kept_and_the_cheap_come_first() -> None:
 def test_circles_of_imports_end() -> None:
     """Files that import each other are no trap."""
     assert choose_regression(GRAPH, changed=[API, FAR], tests=TESTS, timings={}, coverage={}, seconds=1.0)
+
+
+def test_files_of_a_large_suite() -> None:
+    """Nearest first, files without tests left out, no more than the time allows but one at least."""
+    files = [PurePosixPath(name) for name in ("tests/helpers.py", "tests/test_far.py", "pkg/test_far.py")]
+    files += [PurePosixPath(name) for name in ("tests/test_api.py", "tests/test_core.py", "tests/test_direct.py")]
+    near = choose_test_files(GRAPH, changed=[CORE], files=files, seconds=60.0)
+    assert [str(path) for path in near] == [
+        "tests/test_direct.py",
+        "tests/test_core.py",
+        "tests/test_api.py",
+        "pkg/test_far.py",
+        "tests/test_far.py",
+    ]
+    assert choose_test_files(GRAPH, changed=[CORE], files=files, seconds=1.0) == near[:2]
+    assert choose_test_files(GRAPH, changed=[CORE], files=files, seconds=0.0) == near[:1]

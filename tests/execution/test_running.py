@@ -402,3 +402,44 @@ async def test_no_tests_are_not_all_tests(bench: Bench) -> None:
         run = (await harness.run([])).run
     assert run.complete
     assert run.results == ()
+
+
+async def test_describing_a_failure_is_not_coverage(bench: Bench) -> None:
+    """What pytest runs to print a failed assertion's values would look guilty: only failing tests run it."""
+    files = {
+        "box.py": """
+            class Box:
+                def __init__(self, size):
+                    self.size = size
+
+                def __repr__(self):
+                    return "a box"
+
+                def fits(self, other):
+                    return other.size > self.size
+            """,
+        "test_box.py": """
+            from box import Box
+
+            def test_fits():
+                small, large = Box(1), Box(2)
+                assert large.fits(small), large
+                assert [large] == [small]
+            """,
+    }
+    async with bench(files) as harness:
+        execution = await harness.run(None, coverage=True)
+    (lines,) = execution.coverage.values()
+    assert execution.run.results[0].outcome is Outcome.FAILED
+    assert lines[PurePosixPath("box.py")] == {4, 10}
+
+
+async def test_some_files_of_a_suite(bench: Bench) -> None:
+    """A suite need not be collected as a whole: the tests of some files are enough, and give their ids."""
+    files = {f"tests/test_{name}.py": "def test_it():\n    pass\n" for name in "abc"}
+    wanted = [PurePosixPath("tests/test_b.py"), PurePosixPath("tests/test_c.py")]
+    expected = ("tests/test_b.py::test_it", "tests/test_c.py::test_it")
+    async with bench(files, "pytest tests/test_a.py") as harness:
+        assert await harness.collect(wanted) == expected
+        assert len(await harness.collect()) == len(files)
+        assert await harness.collect(wanted) == expected

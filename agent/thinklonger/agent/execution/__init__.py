@@ -5,7 +5,7 @@ from thinklonger.agent.execution.commands import split_command
 from thinklonger.agent.execution.harness import Harness, prove
 from thinklonger.agent.execution.interpreter import find_interpreter
 from thinklonger.agent.execution.outcomes import Baseline, Execution, Runner, Screened, ScreenResult
-from thinklonger.agent.execution.regression import choose_regression
+from thinklonger.agent.execution.regression import choose_regression, choose_test_files
 
 __all__ = [
     "Baseline",
@@ -16,6 +16,7 @@ __all__ = [
     "ScreenResult",
     "Screened",
     "choose_regression",
+    "choose_test_files",
     "find_interpreter",
     "measure_baseline",
     "prove",

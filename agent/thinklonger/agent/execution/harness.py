@@ -34,18 +34,20 @@ USAGE_STATUS = 4
 """What pytest exits with when it can't read its options, or a conftest."""
 
 
-async def prove(
+async def prove(  # noqa: PLR0913 - all that an issue and its repository may say about tests
     session: SandboxSession,
     interpreter: Interpreter,
     *,
     test_command: str | None = None,
     tests_named: Sequence[str] = (),
+    files: Sequence[PurePosixPath] = (),
     limits: Limits = Limits(),
 ) -> "Harness":
     """Prove that the tests run: the interpreter starts, the runner imports, more than zero tests are collected.
 
     `tests_named` are ids, paths or bare names of tests (as an issue gives them); those that exist become `selected`,
-    as does what a `test_command` selects. Raises UsageError for a command that is none, ExecutionError when the
+    as does what a `test_command` selects. Without a command, `files` are collected where all would take too long, and
+    all where these give nothing. Raises UsageError for a command that is none, ExecutionError when the
     tests can't be run, with the first error that matters.
     """
     asked = None if test_command is None else read_command(test_command)
@@ -54,7 +56,10 @@ async def prove(
         return await prove_command(session, place, asked)
     runner = "auto" if asked is None else asked.runner.value
     arguments = () if asked is None else asked.arguments
-    collected = await collect(session, place, Request("collect", runner, arguments, seconds=limits.wall_seconds))
+    request = Request("collect", runner, arguments, seconds=limits.wall_seconds)
+    collected = await collect_some(session, place, request, files) if asked is None and files else None
+    whole = collected is None
+    collected = collected or await collect(session, place, request)
     report = collected.report
     tests = report.planned or ()
     selected = (*tests, *report.broken) if asked is not None else proof.resolve_names(tuple(tests_named), tests)
@@ -69,7 +74,7 @@ async def prove(
         options=options,
         drop_addopts=collected.drop_addopts,
     )
-    if asked is None:
+    if asked is None and whole:
         harness.all_tests = tests
     return harness
 
@@ -116,6 +121,17 @@ async def collect(session: SandboxSession, place: Place, request: Request) -> Co
     if report.planned or (report.broken and worth_running(report, request)):
         return Collected(report, request.drop_addopts)
     raise proof.failure(result, report, place.interpreter, seconds=request.seconds)
+
+
+async def collect_some(
+    session: SandboxSession, place: Place, request: Request, files: Sequence[PurePosixPath]
+) -> Collected | None:
+    """Collect some files only; None where they give no test."""
+    try:
+        collected = await collect(session, place, replace(request, tests=tuple(map(str, files))))
+    except ExecutionError:
+        return None
+    return collected if collected.report.planned else None
 
 
 def worth_running(report: Report, request: Request) -> bool:
@@ -183,13 +199,24 @@ class Harness:
     all_tests: tuple[str, ...] | None = None
     seen: dict[Foundation, dict[str, TestResult]] = field(default_factory=dict[Foundation, dict[str, TestResult]])
 
-    async def collect(self) -> tuple[str, ...]:
-        """The ids of all of the repository's tests; collected once. Empty where that fails."""
+    async def collect(self, files: Sequence[PurePosixPath] | None = None) -> tuple[str, ...]:
+        """The ids of all of the repository's tests, or of those in some files; empty where that fails.
+
+        All are collected once at most.
+        """
+        if files is not None and self.all_tests is None:
+            return await self._collect(tuple(map(str, files))) if files else ()
         if self.all_tests is None:
-            request = self._request("collect", None, seconds=self.place.limits.wall_seconds)
-            _, report = await ask(self.session, self.place, request)
-            self.all_tests = report.planned or ()
-        return self.all_tests
+            self.all_tests = await self._collect(None)
+        if files is None:
+            return self.all_tests
+        wanted = frozenset(map(str, files))
+        return tuple(test for test in self.all_tests if test.partition("::")[0] in wanted)
+
+    async def _collect(self, tests: tuple[str, ...] | None) -> tuple[str, ...]:
+        request = self._request("collect", tests, seconds=self.place.limits.wall_seconds)
+        _, report = await ask(self.session, self.place, request)
+        return report.planned or ()
 
     async def run(  # noqa: PLR0913 - one run has these dials, all but two of them defaulted
         self,

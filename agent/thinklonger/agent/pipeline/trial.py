@@ -15,6 +15,7 @@ from thinklonger.agent.execution import (
     Execution,
     Harness,
     choose_regression,
+    choose_test_files,
     find_interpreter,
     measure_baseline,
     prove,
@@ -44,7 +45,9 @@ from thinklonger.agent.trace.events import (
 from thinklonger.agent.types import Interpreter, Layer, Message
 
 SUSPECTED_FILES = 10  # files whose tests may show the issue
-TRACED_SECONDS = 8.0  # how long tests may run a second time under the tracer
+TRACED_SECONDS = 3.0  # how long tests may run a second time under the tracer, by their time without it
+TRACED_SLOWDOWN = 4  # what the tracer is granted on top
+WHOLE_SUITE = 100  # test files; a larger suite is not collected as a whole: that takes minutes and serves few
 
 
 @dataclass(slots=True)
@@ -95,6 +98,7 @@ class Trial(Survey):
                 interpreter,
                 test_command=request.issue.test_command,
                 tests_named=self.clues.tests,
+                files=self._test_files(self._suspects()) or (),
                 limits=request.settings.sandbox.limits,
             )
         except (SandboxError, ExecutionError) as error:
@@ -136,14 +140,14 @@ class Trial(Survey):
         if self.request.issue.test_command:
             execution = await harness.run(None, layer=self.base, coverage=True)
             return _reproduction(Origin.COMMAND, execution, red_tests(execution.run))
-        if named := named_tests(self.clues, await harness.collect()):
+        if named := named_tests(self.clues, await harness.collect(self._test_files(self._suspects()))):
             execution = await harness.run(named, layer=self.base, coverage=True)
             return _reproduction(Origin.NAMED, execution, red_tests(execution.run))
         return None
 
     async def _red_in_the_suite(self, harness: Harness) -> Reproduction | None:
         """Red tests near the suspected files that speak of what the issue speaks of."""
-        suspects = [rank.path for rank in self.files if not self.repository.is_test(rank.path)][:SUSPECTED_FILES]
+        suspects = self._suspects()
         red = (await self._measure(harness, suspects)).already_red
         if not red:
             return None
@@ -165,9 +169,25 @@ class Trial(Survey):
 
     async def _around(self, harness: Harness, reproduction: Reproduction) -> Baseline:
         """How the other tests fare that share code with the red ones."""
-        ran = {path for lines in self.coverage.values() for path in lines if not self.repository.is_test(path)}
-        suspects = sorted(ran or {rank.path for rank in self.files[:SUSPECTED_FILES]})
-        return await self._measure(harness, suspects, without=frozenset(reproduction.tests))
+        self.rank_files()
+        return await self._measure(harness, self._suspects(), without=frozenset(reproduction.tests))
+
+    def _suspects(self) -> list[PurePosixPath]:
+        """The most suspicious files of what is no test; once tests ran, of what they ran."""
+        ran = {path for lines in self.coverage.values() for path in lines}
+        paths = [rank.path for rank in self.files if not self.repository.is_test(rank.path)]
+        return ([path for path in paths if path in ran] or paths)[:SUSPECTED_FILES]
+
+    def _test_files(self, suspects: Sequence[PurePosixPath]) -> list[PurePosixPath] | None:
+        """The test files that the issue is about and those near the suspected files; None: all, they are few."""
+        regression = self.request.settings.regression
+        files = [path for path in self.repository.paths() if self.repository.is_test(path)]
+        if regression.whole or len(files) <= WHOLE_SUITE:
+            return None
+        asked = {rank.path for rank in self.files if self.repository.is_test(rank.path)}
+        asked |= {PurePosixPath(test.partition("::")[0]) for test in self.coverage}
+        near = choose_test_files(self.repository, changed=suspects, files=files, seconds=regression.seconds)
+        return list(dict.fromkeys((*(path for path in files if path in asked), *near)))
 
     async def _trace(self, harness: Harness, baseline: Baseline) -> None:
         """Run quick green tests once more under the tracer."""
@@ -179,7 +199,8 @@ class Trial(Survey):
                 break
             traced.append(test)
         if traced:
-            execution = await harness.run(traced, layer=self.base, coverage=True, seconds=3 * TRACED_SECONDS)
+            seconds = TRACED_SLOWDOWN * TRACED_SECONDS
+            execution = await harness.run(traced, layer=self.base, coverage=True, seconds=seconds)
             self.coverage = {**execution.coverage, **self.coverage}
 
     async def _measure(
@@ -187,7 +208,7 @@ class Trial(Survey):
     ) -> Baseline:
         """How the base fares on the tests most likely to run the suspected files; measured once for each content."""
         regression = self.request.settings.regression
-        tests = [test for test in await harness.collect() if test not in without]
+        tests = [test for test in await harness.collect(self._test_files(suspects)) if test not in without]
         if not regression.whole:
             tests = choose_regression(
                 self.repository,
@@ -197,14 +218,15 @@ class Trial(Survey):
                 coverage=self.coverage,
                 seconds=regression.seconds,
             )
+        allowed = 2 * regression.seconds  # for all of it, collecting included, on a machine that has more to do
         if self.base:
-            return await measure_baseline(harness, tests, layer=self.base, seconds=regression.seconds)
+            return await measure_baseline(harness, tests, layer=self.base, seconds=allowed)
         cache = BaselineCache(cache_directory(self.request.settings) / "baselines")
         tree = await asyncio.to_thread(tree_digest, self.repository.root, self.repository.snapshot_files())
         key = cache.key(tree, harness.environment, tests)
         baseline = cache.load(key)
         if baseline is None:
-            baseline = await measure_baseline(harness, tests, seconds=regression.seconds)
+            baseline = await measure_baseline(harness, tests, seconds=allowed)
             cache.store(key, baseline)
         return baseline
 

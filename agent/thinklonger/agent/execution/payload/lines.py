@@ -56,6 +56,14 @@ class TracedLines:
         self._missing = {}
         return {path: compact(lines) for path, lines in found.items() if lines}
 
+    def pause(self) -> None:
+        """See nothing until `resume`."""
+        sys.settrace(None)
+
+    def resume(self) -> None:
+        """See again what this test runs."""
+        sys.settrace(self._enter)
+
     def _enter(self, frame: FrameType, _event: str, _argument: object) -> Tracer | None:
         code = frame.f_code
         known = self._missing.get(id(code))
@@ -102,6 +110,7 @@ class MonitoredLines:
         self._places = places
         self._monitoring: Any = vars(sys)["monitoring"]  # the stubs of older versions do not know it
         self._found: dict[str, set[int]] = {}
+        self._paused = False
         self._tool = self._take()
         self._monitoring.register_callback(self._tool, self._monitoring.events.PY_START, self._enter)
         self._monitoring.register_callback(self._tool, self._monitoring.events.LINE, self._line)
@@ -125,12 +134,24 @@ class MonitoredLines:
         found, self._found = self._found, {}
         return {path: compact(lines) for path, lines in found.items()}
 
+    def pause(self) -> None:
+        """See nothing until `resume`."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """See again what this test runs."""
+        self._paused = False
+
     def _enter(self, code: CodeType, _offset: int) -> object:
+        if self._paused:
+            return None
         if self._places.relative(code.co_filename) is not None:
             self._monitoring.set_local_events(self._tool, code, self._monitoring.events.LINE)
         return self._monitoring.DISABLE
 
     def _line(self, code: CodeType, line: int) -> object:
+        if self._paused:
+            return None
         path = self._places.relative(code.co_filename)
         if path is not None:
             self._found.setdefault(path, set()).add(line)

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Generator
+from typing import TYPE_CHECKING, Any, Callable, Generator
 
 import pytest
 
@@ -82,6 +82,8 @@ class Plugin:
         self.run = run
         self.configured = False
         self._lines: TracedLines | MonitoredLines | None = record_lines(run.places) if run.request.coverage else None
+        if self._lines is not None:
+            describe_unseen(self._lines)
         self._record: dict[str, Any] = {}
         self._since = 0.0
 
@@ -243,6 +245,25 @@ class Plugin:
                 record.update(exception="", text=str(report.longrepr))
             if self.run.watch.fired:
                 record.update(outcome="timed-out", exception="Timeout", text="", frames=self.run.watch.frames)
+
+
+def describe_unseen(lines: MonitoredLines | TracedLines) -> None:
+    """What pytest runs to describe a failed assertion (`__repr__`, `__eq__`) is no part of what the test runs."""
+    module: Any = sys.modules.get("_pytest.assertion.rewrite")
+
+    def unseen(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any) -> Any:  # noqa: ANN401 - whatever pytest passes, in any version
+            lines.pause()
+            try:
+                return function(*given)
+            finally:
+                lines.resume()
+
+        return call
+
+    for name in ("_saferepr", "_call_reprcompare"):
+        if hasattr(module, name):
+            setattr(module, name, unseen(getattr(module, name)))
 
 
 def rewriting_hook() -> type | None:

@@ -1,7 +1,7 @@
 """BM25F over the suspects: the issue's words against symbol names and own text, counted without parsing."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from math import log
 
 from thinklonger.agent.issue import Clues, weigh_terms
@@ -59,19 +59,21 @@ def _counts(
     pool: Pool, wanted: Mapping[str, float]
 ) -> tuple[Mapping[str, Mapping[int, int]], Mapping[str, Mapping[int, int]]]:
     """How often each wanted term stands in each suspect's own text, and in its qualified name."""
-    known: dict[bytes, tuple[str, ...]] = {}
-    bodies: dict[str, dict[int, int]] = {}
-    names: dict[str, dict[int, int]] = {}
-    for counts, texts in ((bodies, pool.texts), (names, [symbol.name for symbol in pool.symbols])):
-        for number, text in enumerate(texts):
-            for word, count in Counter(text.encode("utf-8", "replace").translate(_WORDS_ONLY).split()).items():
-                terms = known.get(word)
-                if terms is None:
-                    terms = known[word] = _terms(word.decode("utf-8", "replace"), wanted)
-                for term in terms:
-                    of_term = counts.setdefault(term, {})
-                    of_term[number] = of_term.get(number, 0) + count
-    return bodies, names
+    return _counted(pool.texts, wanted), _counted([symbol.name for symbol in pool.symbols], wanted)
+
+
+def _counted(texts: Sequence[str], wanted: Mapping[str, float]) -> Mapping[str, Mapping[int, int]]:
+    """How often each wanted term stands in each text."""
+    cut = [text.encode("utf-8", "replace").translate(_WORDS_ONLY).split() for text in texts]
+    different = set(chain.from_iterable(cut))
+    useful = {word: terms for word in different if (terms := _terms(word.decode("utf-8", "replace"), wanted))}
+    counts: dict[str, dict[int, int]] = {}
+    for number, words in enumerate(cut):
+        for word in filter(useful.__contains__, words):
+            for term in useful[word]:
+                of_term = counts.setdefault(term, {})
+                of_term[number] = of_term.get(number, 0) + 1
+    return counts
 
 
 def _terms(word: str, wanted: Mapping[str, float]) -> tuple[str, ...]:
