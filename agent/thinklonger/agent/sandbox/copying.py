@@ -1,5 +1,6 @@
 """Private copies of trees, for the engine that has no overlay: links stay links, modes and times stay as they are."""
 
+import errno
 import os
 import shutil
 import stat
@@ -10,13 +11,19 @@ from threading import Event
 from thinklonger.agent.sandbox.layering import newer
 from thinklonger.agent.types import FileState, Layer
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+"""Failures of the copy's side: leaving out what they hit would make it another tree."""
+
 
 class Stopped(Exception):  # noqa: N818 - not an error: nobody waits for the copy any more
     """The copy was given up half way."""
 
 
 def copy_files(source: Path, target: Path, paths: Iterable[PurePosixPath], stop: Event) -> None:
-    """Copy these regular files and links; what vanishes or can't be read meanwhile is left out."""
+    """Copy these regular files and links; what vanishes or can't be read meanwhile is left out.
+
+    Raises OSError where the copy has no room.
+    """
     for path in paths:
         if stop.is_set():
             raise Stopped
@@ -26,19 +33,24 @@ def copy_files(source: Path, target: Path, paths: Iterable[PurePosixPath], stop:
             shutil.copy2(source / path, place, follow_symlinks=False)
             if not place.is_symlink():
                 place.chmod(stat.S_IMODE(place.stat().st_mode) & 0o777 | 0o600)
-        except OSError:
+        except OSError as failure:
+            if failure.errno in NO_ROOM:
+                raise OSError(failure.errno, os.strerror(failure.errno)) from failure
             place.unlink(missing_ok=True)
 
 
 def copy_tree(source: Path, target: Path, stop: Event) -> None:
-    """Copy a whole private tree."""
+    """Copy a whole private tree; raises OSError where that fails."""
 
     def copy(from_path: str, to_path: str) -> None:
         if stop.is_set():
             raise Stopped
         shutil.copy2(from_path, to_path, follow_symlinks=False)
 
-    shutil.copytree(source, target, symlinks=True, copy_function=copy)
+    try:
+        shutil.copytree(source, target, symlinks=True, copy_function=copy)
+    except shutil.Error as failure:  # all failures, each with both its paths: the first one's words say it
+        raise OSError(failure.args[0][0][2].partition(": '")[0]) from failure
 
 
 def lay_over(root: Path, files: Layer, times: Mapping[PurePosixPath, int]) -> None:

@@ -14,8 +14,12 @@ from thinklonger.agent.sandbox.process import Spawn, end, start
 from thinklonger.agent.sandbox.sealed import sealed
 from thinklonger.agent.sandbox.tools import ENVIRONMENT, shell, tool, unprivileged
 
-LEAVE_SECONDS = 2.0
-"""How long the holder may take to go after its pipe was closed, before it is killed."""
+LEAVE_SECONDS = 0.4
+"""How long the holder may take to go after its pipe was closed, before it is killed.
+
+Killed processes that entered its namespace become orphans of the machine's init; where that one does not reap (a
+container without an init), the namespace can't end by itself.
+"""
 ERROR_BYTES = 4096
 ROOT = Path("/")
 
