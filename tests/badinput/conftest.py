@@ -69,6 +69,15 @@ class Said:
         return json.loads(self.out)
 
     @property
+    def searched(self) -> bool:
+        """Whether the tests ran, were red, and candidates were tried."""
+        return (
+            self.code in (0, 1)
+            and self.json["stop_reason"] in ("verified", "exhausted", "budget")
+            and self.json["tried"] > 0
+        )
+
+    @property
     def error(self) -> str:
         """The key of the error that stands in the JSON."""
         return self.json["error"]["message"]["key"]
@@ -124,6 +133,7 @@ class Person:
         assert "\x1b" not in said.out + said.err, said
         for folder in self.records():
             assert load_run(folder).record.problems == (), said
+        self.path("said.txt").write_text(f"{said.code}\n{said.out}\n{said.err}")
         return said
 
     def run(

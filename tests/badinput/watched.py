@@ -16,8 +16,8 @@ from pathlib import Path
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def below(pid: int) -> list[int]:
-    """The processes below one, zombies of ours reaped on the way."""
+def below(pid: int, *, but: int = 0) -> list[int]:
+    """The processes below one, zombies of ours reaped on the way (`but` is left to who started it)."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -25,6 +25,8 @@ def below(pid: int) -> list[int]:
         except OSError:
             continue
         for child in map(int, words):
+            if child == but:
+                continue
             try:
                 if os.waitpid(child, os.WNOHANG)[0]:
                     continue
@@ -49,7 +51,10 @@ def main(report: str, seconds: float, command: list[str]) -> int:
     process = subprocess.Popen(command, start_new_session=True, close_fds=False)
     signal.signal(signal.SIGUSR1, lambda *_: os.killpg(process.pid, signal.SIGINT))
     signal.signal(signal.SIGUSR2, lambda *_: process.kill())
-    code = process.wait()
+    while process.poll() is None:
+        below(os.getpid(), but=process.pid)
+        time.sleep(0.005)
+    code = process.returncode
     ended = time.monotonic()
     while (left := below(os.getpid())) and time.monotonic() - ended < seconds:
         time.sleep(0.01)
