@@ -44,6 +44,7 @@ def _compare(path: Path, runs: int) -> None:
     warm: list[Measured] = []
     parsed: list[float] = []
     figures: dict[str, float] = {}
+    parse: dict[str, float] = {}
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as folder:
             cold.append(_run("open", path, folder))
