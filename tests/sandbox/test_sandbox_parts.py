@@ -260,14 +260,14 @@ def test_sweep_removes_only_what_dead_launchers_left(tmp_path: Path, monkeypatch
     (dead / "deep").mkdir(parents=True)
     (dead / folders.LOCK).touch()
     (dead / "deep").chmod(0)
-    unlocked = tmp_path / f"{folders.PREFIX}unlocked"
+    unlocked = tmp_path / f"{folders.NEW}unlocked"
     unlocked.mkdir()
     other = tmp_path / "other"
     other.mkdir()
     link = tmp_path / f"{folders.PREFIX}link"
     link.symlink_to(other)
     folders.sweep()
-    assert {path.name for path in tmp_path.iterdir()} >= {dead.name, unlocked.name, living.path.name}
+    assert {path.name for path in tmp_path.iterdir()} == {unlocked.name, living.path.name, "other", link.name}
     monkeypatch.setattr(folders, "SETTLE_SECONDS", -1.0)
     folders.sweep()
     assert {path.name for path in tmp_path.iterdir()} == {living.path.name, "other", link.name}

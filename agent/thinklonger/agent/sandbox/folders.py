@@ -10,9 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 PREFIX = "thinklonger-sandbox-"
+NEW = "thinklonger-new-"
+"""What a folder is called until its lock is held: one with the other name and no holder has lost its owner."""
 LOCK = ".lock"
 SETTLE_SECONDS = 60.0
-"""A folder younger than this may not have its lock yet."""
+"""A new folder younger than this may still get its lock."""
 
 
 class PrivateFolder:
@@ -20,9 +22,15 @@ class PrivateFolder:
 
     def __init__(self) -> None:
         """Make it, and take its lock."""
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
-        self._lock = os.open(self.path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        fresh = Path(tempfile.mkdtemp(prefix=NEW)).resolve()
+        self.path = fresh.with_name(PREFIX + fresh.name.removeprefix(NEW))
+        try:
+            self._lock = os.open(fresh / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            fresh.rename(self.path)
+        except BaseException:
+            remove_tree(fresh)
+            raise
 
     def remove(self) -> None:
         """Remove it, if it is still there, and give up the lock."""
@@ -38,7 +46,7 @@ def sweep() -> None:
     """Remove our folders in the temporary directory whose owners are dead."""
     with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         for entry in entries:
-            if entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False) and _abandoned(entry):
+            if entry.name.startswith((PREFIX, NEW)) and entry.is_dir(follow_symlinks=False) and _abandoned(entry):
                 remove_tree(Path(entry.path))
 
 
@@ -46,7 +54,9 @@ def _abandoned(entry: os.DirEntry[str]) -> bool:
     """Whether the folder is ours and nobody holds its lock."""
     try:
         status = entry.stat(follow_symlinks=False)
-        if status.st_uid != os.getuid() or time.time() - status.st_ctime < SETTLE_SECONDS:
+        if status.st_uid != os.getuid():
+            return False
+        if entry.name.startswith(NEW) and time.time() - status.st_ctime < SETTLE_SECONDS:
             return False
         lock = os.open(f"{entry.path}/{LOCK}", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:

@@ -1,10 +1,12 @@
 """Which sandbox: the one asked for, or the one that this machine can run; never silently a weaker one."""
 
+import asyncio
 import sys
 
 from thinklonger.agent.config import SandboxChoice
 from thinklonger.agent.errors import SandboxError
 from thinklonger.agent.protocols import Sandbox
+from thinklonger.agent.sandbox.folders import sweep
 from thinklonger.agent.types import Message
 
 
@@ -12,7 +14,8 @@ async def select_sandbox(choice: SandboxChoice) -> Sandbox:
     """The sandbox to use, proved to work here by running something in it.
 
     `auto` is bubblewrap on Linux. Raises SandboxError, with what to install or do, where the choice can't be met;
-    `none` is never chosen unless asked for by name.
+    `none` is never chosen unless asked for by name. What a launcher left that was killed together with its watcher
+    is removed first.
     """
     match choice:
         case SandboxChoice.NONE:
@@ -27,6 +30,7 @@ async def select_sandbox(choice: SandboxChoice) -> Sandbox:
             from thinklonger.agent.sandbox.bubblewrap import BubblewrapSandbox  # noqa: PLC0415 - see above
 
             sandbox = BubblewrapSandbox()
+    await asyncio.to_thread(sweep)
     await sandbox.probe()
     return sandbox
 
