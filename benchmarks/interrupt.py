@@ -299,10 +299,8 @@ def summarize(sandbox: str, found: list[Leftovers], times: dict[signal.Signals, 
                 f"{max(ends):.2f} s (longest); all gone in {statistics.median(gone):.2f} s, {max(gone):.2f} s"
             )
     totals = {item.name: sum(getattr(left, item.name) for left in found) for item in fields(Leftovers)}
-    print(
-        f"  {sandbox}: {sum(map(len, times.values()))} runs stopped of {len(found)}, {records} records in all; left behind: {totals}",
-        flush=True,
-    )
+    stopped = sum(map(len, times.values()))
+    print(f"  {sandbox}: {stopped} runs stopped of {len(found)}, {records} records in all; left behind: {totals}")
     return sum(totals.values())
 
 
