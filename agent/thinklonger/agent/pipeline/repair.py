@@ -42,6 +42,7 @@ from thinklonger.agent.types import (
     Receipt,
     Stage,
     StopReason,
+    TestRun,
 )
 
 ROLLOUTS_AT_MOST = 8  # what budget 'auto' may grow to
@@ -49,9 +50,12 @@ AFTER_FIRST = 400  # candidates to try beyond the first that passes: does anothe
 COMPARED = 40  # survivors that are compared, the most promising
 PROOFS = 6  # survivors that are proved in a fresh layer, at most
 LEAST_SECONDS = 20.0  # for proposing, however long the survey took
+LEAST_TRIED = 40  # candidates that there must be time for, however long their package takes to import
 PROOF_SECONDS = 12.0  # kept back from the time budget for comparing and proving
 PATIENCE = 8  # a candidate whose tests take so many times as long as the base's is taken to hang,
 PATIENCE_SECONDS = 0.8  # after this much for its start; every hanging candidate costs this
+LONGEST_START = 10.0  # importing a large package is granted to a candidate, a process that hung is not
+RUNNER_START = 1.0  # of a run's start, what is the interpreter's and the runner's own
 SCREENING_SECONDS = 1.5  # how long the green tests may take that are screened along with the red ones
 
 
@@ -89,8 +93,11 @@ class Repair:
         settings = self.survey.request.settings.search
         rollouts = settings.budget or ROLLOUTS_AT_MOST
         spent = time.monotonic() - self.survey.started
-        left = max(LEAST_SECONDS, settings.seconds - spent - PROOF_SECONDS)
-        enough = within(items=rollouts * settings.candidates, seconds=left, after_first=AFTER_FIRST)
+        workers = settings.workers or len(os.sched_getaffinity(0))
+        slow = max(0.1, _start_of(reproduction.run)) / workers
+        left = max(LEAST_SECONDS, LEAST_TRIED * slow, settings.seconds - spent - PROOF_SECONDS)
+        after_first = min(AFTER_FIRST, int(LEAST_SECONDS / slow))
+        enough = within(items=rollouts * settings.candidates, seconds=left, after_first=after_first)
         tests, allowance = self._screening(reproduction)
         proposals: dict[str, Proposal] = {}
         announced: list[Event] = []
@@ -104,7 +111,6 @@ class Repair:
                 yield Screened(candidate.id, layer_of(candidate.changes))
 
         def check(stream: AsyncIterator[Proposal]) -> AsyncIterator[ScreenResult]:
-            workers = settings.workers or len(os.sched_getaffinity(0))
             return workshop.harness.screen(
                 tests, layers(stream), base=self.survey.base, workers=workers, seconds_per_candidate=allowance
             )
@@ -127,21 +133,28 @@ class Repair:
         self.stop = StopReason.EXHAUSTED if self.exhausted else StopReason.BUDGET
 
     def _screening(self, reproduction: Reproduction) -> tuple[tuple[str, ...], float]:
-        """The tests that every candidate runs, the red ones first, and how long a candidate may take."""
+        """The tests that every candidate runs, the red ones first, and how long a candidate may take.
+
+        The green ones come from the red ones' files where these have any: a candidate that patches what is imported
+        early imports all test files anew, and one of them may well import the whole package.
+        """
         baseline = self.survey.baseline
+        files = {test.partition("::")[0] for test in reproduction.tests}
         timings: Mapping[str, float] = baseline.timings if baseline else {}
         quick: list[str] = []
         seconds = 0.0
         green = baseline.green if baseline else ()
+        green = [test for test in green if test.partition("::")[0] in files] or green
         for test in sorted(green, key=lambda test: (test not in self.survey.coverage, timings.get(test, 0.0))):
             seconds += timings.get(test, 0.0)
             if seconds > SCREENING_SECONDS:
                 break
             if test not in reproduction.tests:
                 quick.append(test)
-        finished = [r.seconds for r in reproduction.run.results if r.outcome is not Outcome.TIMED_OUT]
+        run = reproduction.run
+        finished = [r.seconds for r in run.results if r.outcome is not Outcome.TIMED_OUT]
         expected = min(seconds, SCREENING_SECONDS) + sum(finished)
-        return (*reproduction.tests, *quick), PATIENCE_SECONDS + PATIENCE * expected
+        return (*reproduction.tests, *quick), PATIENCE_SECONDS + _start_of(run) + PATIENCE * expected
 
     def _proposers(self) -> tuple[Proposer, ...]:
         return (Solver(),)
@@ -316,6 +329,12 @@ class Repair:
             diff=proposal.diff,
             flags=len(receipt.flags) if receipt else 0,
         )
+
+
+def _start_of(run: TestRun) -> float:
+    """The seconds of a run before its tests: what a candidate may need to import the package anew."""
+    tests = sum(result.seconds for result in run.results)
+    return min(max(0.0, run.seconds - tests - RUNNER_START), LONGEST_START)
 
 
 def _screening_of(result: ScreenResult, tests: Sequence[str]) -> CandidateTested:
