@@ -43,6 +43,7 @@ def test_no_repository_is_said_so(person: "Person", command: str, repository: st
     assert said.json["error"]["remedy"]["text"] in said.err
 
 
+@pytest.mark.slow
 def test_a_name_full_of_spaces_and_quotes(person: "Person", sandbox: str) -> None:
     """Any path that the system allows is one: tests run in it, and the patch names files inside."""
     person.repository = person.repository.rename(person.path("a 'b' \"c\" $(d) `e` \\f 词"))
@@ -50,6 +51,7 @@ def test_a_name_full_of_spaces_and_quotes(person: "Person", sandbox: str) -> Non
     assert said.searched, said
 
 
+@pytest.mark.slow
 def test_a_repository_on_a_read_only_file_system(
     person: "Person", sandbox: str, private_mounts: tuple[str, ...]
 ) -> None:
@@ -133,6 +135,7 @@ def test_a_full_temporary_folder(person: "Person", private_mounts: tuple[str, ..
     assert said.err.count("thinklonger-sandbox-") <= 1  # the path that is named, and nothing that was left
 
 
+@pytest.mark.slow
 def test_two_runs_at_once(person: "Person", sandbox: str) -> None:
     """Two runs of one repository, one cache and one state folder: both end as one alone does."""
     argv = ("resolve", "--repo", str(person.repository), "--test-command", "pytest tests/test_totals.py", "--json")

@@ -96,6 +96,7 @@ def test_why_nothing_runs(person: "Person", sandbox: str, what: str) -> None:
     assert said.json["locations"][0]["path"] == "totals.py"
 
 
+@pytest.mark.slow
 def test_a_test_that_hangs_is_red(person: "Person", sandbox: str) -> None:
     """A test that never ends is stopped, and what makes it end is a repair."""
     person.environ["THINKLONGER_SEARCH_CANDIDATES"] = "40"
@@ -112,7 +113,6 @@ def test_a_test_that_hangs_is_red(person: "Person", sandbox: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sandbox", ["none", "bubblewrap"], indirect=True)
 @pytest.mark.parametrize("text", [LOUD, KILL_PARENT, DAEMON, FILL], ids=["loud", "kills its parent", "daemon", "fills"])
 def test_what_a_test_does_beside_testing(person: "Person", sandbox: str, text: str) -> None:
     """A gigabyte of output, SIGKILL to its parent, a daemon, a full disk: the test still decides, nothing is left."""

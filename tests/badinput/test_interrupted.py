@@ -1,6 +1,8 @@
 """Runs that are stopped or killed are gone at once; what a crash left goes at the next start."""
 
 import signal
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,30 @@ if TYPE_CHECKING:
 TESTS = ("--test-command", "pytest tests/test_totals.py")
 
 
+SWALLOWED = """
+import os, signal, sys, weakref
+from thinklonger.cli.leaving import leave_on_signals
+
+class Thing: ...
+
+with leave_on_signals():
+    thing = Thing()
+    watching = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.{name}))
+    del thing
+    sys.exit("lost")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_during_the_start_is_never_lost(name: str) -> None:
+    """Where an exception would vanish, in a callback of the interpreter's own, the process ends all the same."""
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED.format(name=name)], capture_output=True, check=False, text=True
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", [1.0, 2.0, 4.0])
 @pytest.mark.parametrize("how", [signal.SIGUSR1, signal.SIGUSR2], ids=["Ctrl-C", "SIGKILL"])
 def test_nothing_is_left(person: "Person", sandbox: str, how: signal.Signals, moment: float) -> None:
