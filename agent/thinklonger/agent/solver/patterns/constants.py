@@ -62,18 +62,21 @@ _UNITS: dict[int, float] = {60: 0.5, 24: 0.4, 12: 0.4, 7: 0.3, 1000: 0.4, 1024: 
 
 
 def _near_integers(value: int) -> dict[int | float, float]:
-    weights: dict[int | float, float] = {
-        value + 1: 1.0, value - 1: 1.0, 0: 0.7, 1: 0.7, 2: 0.3, -value: 0.45, -1: 0.25, value * 2: 0.2,
-        value * 10: 0.25,
-    }  # fmt: skip
+    near = [
+        *((value + 1, 1.0), (value - 1, 1.0), (0, 0.7), (1, 0.7), (2, 0.3), (-value, 0.45), (-1, 0.25)),
+        *((value * 2, 0.2), (value * 10, 0.25)),
+    ]
     if value == _DECIMAL:
-        weights |= {2: 0.4, 100: 0.3}
+        near += [(2, 0.4), (100, 0.3)]
     if value and value % 10 == 0:
-        weights[value // 10] = 0.3
+        near.append((value // 10, 0.3))
     if value and value % 2 == 0:
-        weights[value // 2] = 0.3
+        near.append((value // 2, 0.3))
     if value in _UNITS or value in {360, 365}:
-        weights |= _UNITS
+        near += _UNITS.items()
+    weights: dict[int | float, float] = {}
+    for other, weight in near:  # some of them are the same number: its best reason counts
+        weights[other] = max(weights.get(other, 0.0), weight)
     return weights
 
 
