@@ -48,6 +48,7 @@ from thinklonger.agent.types import (
 ROLLOUTS_AT_MOST = 8  # what budget 'auto' may grow to
 AFTER_FIRST = 400  # candidates to try beyond the first that passes: does another one behave differently?
 COMPARED = 40  # survivors that are compared, the most promising
+OBSERVED = 100  # tests whose calls are compared, those of the red tests' files first
 PROOFS = 6  # survivors that are proved in a fresh layer, at most
 LEAST_SECONDS = 20.0  # for proposing, however long the survey took
 LEAST_TRIED = 40  # candidates that there must be time for, however long their package takes to import
@@ -233,7 +234,9 @@ class Repair:
         ]
         comparison = None
         if workshop.harness.runner is not Runner.COMMAND:
-            comparison = await self._compare(workshop, names, exercising)
+            files = {test.partition("::")[0] for test in reproduction.tests}
+            nearest = sorted(exercising, key=lambda test: test.partition("::")[0] not in files)
+            comparison = await self._compare(workshop, names, nearest[:OBSERVED])
         return Evidence(self.tried, len(exercising), self.exhausted, comparison, heaviest=self.heaviest)
 
     async def _compare(self, workshop: Workshop, names: list[str], tests: list[str]) -> Comparison:
