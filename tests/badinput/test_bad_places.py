@@ -155,7 +155,7 @@ def as_nobody(person: "Person") -> Callable[..., tuple[str, ...]]:
         pytest.skip("not root: every other test runs without rights already")
     code = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     drop = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "sh", "-c", 'exec "$@"', "sh")
-    for python in ("/usr/bin/python3", "/usr/local/bin/python3"):  # not sys.executable: a link to a link is no environment
+    for python in ("/usr/bin/python3", "/usr/local/bin/python3"):  # a link to a link is no environment
         if subprocess.run([*drop, python, "-c", code], capture_output=True, check=False).returncode == 0:
             break
     else:
