@@ -10,12 +10,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path, PurePosixPath
 
 from sandbox_contract import ENGINES, plant, shell
 
 from thinklonger.agent.protocols import SandboxSession
+from thinklonger.agent.sandbox.folders import sweep
 
 PR_SET_CHILD_SUBREAPER = 36
 PATIENCE_SECONDS = 5.0
@@ -70,8 +72,11 @@ def kill(engine: str, seconds: float, ground: Path) -> dict[str, object]:
         except ChildProcessError:
             break
         time.sleep(0.002)
+    seconds = time.monotonic() - killed
+    tempfile.tempdir = str(ground / "tmp")
+    sweep()  # as the next start does: a launcher killed before its folder had a watcher leaves the folder until then
     return {
-        "seconds": time.monotonic() - killed,
+        "seconds": seconds,
         "orphans": orphans,
         "left": [line for line in Path("/proc/self/task").glob("*/children") if line.read_text().split()]
         and ["processes"],

@@ -1,4 +1,4 @@
-"""A launcher that is killed with SIGKILL leaves no process, no mount and no folder, whatever it was doing."""
+"""A launcher killed with SIGKILL leaves no process, no mount, and no folder that the next start does not remove."""
 
 import json
 import subprocess
