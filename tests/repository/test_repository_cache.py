@@ -177,7 +177,7 @@ async def test_records_that_make_no_sense_are_parsed_anew(tmp_path: Path, opened
     root = write(tmp_path / "r", CALENDAR)
     await (await opened(root)).close()
     [file] = (tmp_path / "cache").glob("*.index")
-    for value in ("", "[]", "[[[1,2,3,4]],[]]", '[[["a","z",1,2]],[]]', "null", "[[],[[1]]]"):
+    for value in ("", "\n\n", "a\nf\n1\n", "a\nz\n1\n2", "a\nf\nx\n2", "a b\nf\n1\n2", "a\nf\n1\n2\nx"):
         with sqlite3.connect(file) as db:
             db.execute("update records set record = ?", (value,))
         repository = await opened(root)

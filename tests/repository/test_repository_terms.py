@@ -10,6 +10,7 @@ from repository_trees import CALENDAR, Opener, committed, git, write
 
 from thinklonger.agent.repository import Posting, split_terms
 from thinklonger.agent.repository.inversion import Inversion, tf_of, unpacked
+from thinklonger.agent.repository.record import Definition, FileRecord, Import, Kind, Outline, decode, encode
 from thinklonger.agent.repository.terms import BYTE_TABLE, LONGEST_TERM, terms_of_word
 
 
@@ -110,3 +111,18 @@ async def test_recent_changes_count(tmp_path: Path, opened: Opener) -> None:
     assert (await opened(sub)).recency(PurePosixPath("almanac/tools.py")) == 1.0
     plain = await opened(write(tmp_path / "plain", CALENDAR))
     assert plain.recency(tools) == 0
+
+
+LINES = st.integers(1, 10**6)
+WORDS = st.from_regex(r"[^\W\d]\w*(\.[^\W\d]\w*)*", fullmatch=True)
+
+
+@given(
+    st.lists(st.tuples(WORDS, st.sampled_from("cfm"), LINES, LINES), max_size=5),
+    st.lists(st.builds(Import, st.integers(0, 9), WORDS | st.just(""), st.lists(st.tuples(WORDS, WORDS)).map(tuple))),
+)
+def test_records_come_back(rows: list[tuple[str, Kind, int, int]], imports: list[Import]) -> None:
+    """What is kept of a file's structure is what is read back."""
+    names, kinds, starts, ends = ([row[at] for row in rows] for at in range(4))
+    outline = Outline(names, kinds, starts, ends, imports)  # pyright: ignore[reportArgumentType] - columns by position
+    assert decode(encode(outline)) == FileRecord(tuple(Definition(*row) for row in rows), tuple(imports))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple, Protocol
 
-from thinklonger.agent.repository.record import FileRecord, Import
+from thinklonger.agent.repository.record import Import, Outline
 
 
 class GrammarError(Exception):
@@ -18,7 +18,7 @@ class Analysis(NamedTuple):
     text. Both are UTF-8. `error_line`: the first line that doesn't parse, or 0.
     """
 
-    record: FileRecord
+    outline: Outline
     names: bytes
     docstrings: bytes
     error_line: int

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from thinklonger.agent.repository import git
 from thinklonger.agent.repository.disk import LARGEST_SOURCE, Stamp, outside, stamp_of
-from thinklonger.agent.repository.languages import BY_SUFFIX
-from thinklonger.agent.repository.walking import in_environment, walk
+from thinklonger.agent.repository.walking import in_environment, is_source_name, walk
 from thinklonger.agent.types import Message
 
 
@@ -53,7 +52,8 @@ def list_files(root: Path) -> Listing:
     if found is None or (not found.sources and found.identity == b""):
         walked = _walked(root)
         walked.problems[:0] = found.problems if found is not None and not found.is_git else []
-        return walked
+        found = walked
+    found.problems.sort(key=lambda problem: str(problem.path or ""))
     return found
 
 
@@ -130,7 +130,7 @@ def _look_at(listing: Listing, links: list[str]) -> None:
     real_folders: dict[str, bool] = {"": True}
     known_links = set(links)
     for path in listing.files:
-        if path in known_links or os.path.splitext(path)[1] not in BY_SUFFIX:  # noqa: PTH122 - strings, and hot
+        if not is_source_name(path) or path in known_links:
             continue
         folder = path.rpartition("/")[0]
         if not _is_real_folder(base, folder, real_folders):
@@ -179,5 +179,5 @@ def _oddity_of_link(root: Path, path: str) -> str | None:
     except (OSError, RuntimeError) as failure:
         if isinstance(failure, RuntimeError) or failure.errno == errno.ELOOP:
             return "symlink-loop"
-        return "symlink-broken" if os.path.splitext(path)[1] in BY_SUFFIX else None  # noqa: PTH122 - strings
+        return "symlink-broken" if is_source_name(path) else None
     return "symlink-outside" if outside(root, path) else None

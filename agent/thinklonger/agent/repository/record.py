@@ -1,13 +1,11 @@
 """What the index knows of one file's content, whatever its path: definitions and imports."""
 
-import json
 from typing import Literal, NamedTuple, TypeAlias, cast
 
 Kind: TypeAlias = Literal["c", "f", "m"]
 """Class, function or method; `types.SymbolKind` is for the view (the indexing processes start faster without it)."""
 
-KINDS: frozenset[str] = frozenset({"c", "f", "m"})
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_KINDS = frozenset("cfm")
 
 
 class Definition(NamedTuple):
@@ -37,26 +35,49 @@ class FileRecord(NamedTuple):
     imports: tuple[Import, ...]
 
 
+class Outline(NamedTuple):
+    """The same as columns, as a parser collects it: names, kinds, first and last lines of definitions; imports."""
+
+    names: list[str]
+    kinds: list[Kind]
+    starts: list[int]
+    ends: list[int]
+    imports: list[Import]
+
+
+NOTHING = Outline([], [], [], [], [])
 EMPTY = FileRecord((), ())
 
 
-def encode(record: FileRecord) -> str:
-    """The record as JSON for the store."""
-    return _encode(record)
+def encode(outline: Outline) -> str:
+    """An outline as text for the store, four lines and one for each import: no name has a space or a line break.
+
+    Twice as fast as JSON, and there is one for each file.
+    """
+    imports = [
+        f"{level} {module} {' '.join([f'{name}={here}' for name, here in names])}"
+        for level, module, names in outline.imports
+    ]
+    starts, ends = " ".join(map(str, outline.starts)), " ".join(map(str, outline.ends))
+    return "\n".join([" ".join(outline.names), "".join(outline.kinds), starts, ends, *imports])
 
 
 def decode(text: str) -> FileRecord:
     """The record back from `encode`; raises ValueError for anything else."""
     try:
-        definitions, imports = cast(
-            "tuple[list[tuple[str, Kind, int, int]], list[tuple[int, str, list[tuple[str, str]]]]]", json.loads(text)
-        )
-        found = FileRecord(
-            tuple([Definition(name, kind, int(start), int(end)) for name, kind, start, end in definitions]),
-            tuple([Import(int(level), module, tuple([(a, b) for a, b in names])) for level, module, names in imports]),
-        )
-    except TypeError as cause:
-        raise ValueError(text[:80]) from cause
-    if not KINDS.issuperset([definition.kind for definition in found.definitions]):
+        names, kinds, starts, ends, *imports = text.split("\n")
+    except ValueError:
+        raise ValueError(text[:80]) from None
+    firsts, lasts = list(map(int, starts.split())), list(map(int, ends.split()))
+    called = names.split(" ") if names else []
+    if not _KINDS.issuperset(kinds) or not len(called) == len(kinds) == len(firsts) == len(lasts):
         raise ValueError(text[:80])
-    return found
+    definitions = map(Definition, called, cast("tuple[Kind, ...]", tuple(kinds)), firsts, lasts)
+    return FileRecord(tuple(definitions), tuple(map(_import, imports)))
+
+
+def _import(line: str) -> Import:
+    """One line of an encoded record."""
+    level, module, *names = line.split(" ")
+    pairs = [name.partition("=") for name in names if name]
+    return Import(int(level), module, tuple([(name, here) for name, _, here in pairs]))

@@ -20,9 +20,10 @@ from zlib import crc32
 from thinklonger.agent.repository.disk import Stamp
 from thinklonger.agent.repository.inversion import MOST_NUMBERS, Document
 
-SCHEMA = 1
+SCHEMA = 2
 _APPLICATION = 0x544C4958
 _TERMS_IN_BLOCK = 64
+_MANY = 500
 _WAIT_SECONDS = 30.0
 _DAY = 86400.0
 
@@ -145,12 +146,11 @@ class Store:
 
     def facts(self, documents: Collection[int]) -> dict[int, Facts]:
         """What is known of these documents; those that are not there are left out."""
-        query = "select id, symbols, docstrings, body, error_line, sound, definitions from documents where id = ?"
-        found: dict[int, Facts] = {}
-        for document in documents:
-            if row := self._db.execute(query, (document,)).fetchone():
-                found[document] = Facts(*row)
-        return found
+        query = "select id, symbols, docstrings, body, error_line, sound, definitions from documents"
+        if len(documents) > _MANY:
+            return {row[0]: Facts(*row) for row in self._db.execute(query) if row[0] in documents}
+        rows = (self._db.execute(f"{query} where id = ?", (document,)).fetchone() for document in documents)
+        return {row[0]: Facts(*row) for row in rows if row is not None}
 
     def record(self, document: int) -> str | None:
         """A document's record."""

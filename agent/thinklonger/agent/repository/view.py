@@ -17,7 +17,7 @@ from thinklonger.agent.repository.language import GrammarError
 from thinklonger.agent.repository.languages import BY_SUFFIX
 from thinklonger.agent.repository.listing import Listing, Problem
 from thinklonger.agent.repository.names import Names, symbol
-from thinklonger.agent.repository.record import EMPTY, FileRecord, decode
+from thinklonger.agent.repository.record import EMPTY, FileRecord, decode, encode
 from thinklonger.agent.repository.snapshot import snapshot_files
 from thinklonger.agent.repository.store import Facts, Store
 from thinklonger.agent.repository.terms import split_terms
@@ -290,7 +290,7 @@ class Repository:
             pass
         path = self._paths[number]
         try:
-            return BY_SUFFIX[path.suffix].analyse(self._text(path)).record
+            return decode(encode(BY_SUFFIX[path.suffix].analyse(self._text(path)).outline))
         except GrammarError:
             return EMPTY
 

@@ -33,6 +33,7 @@ NEVER = frozenset(
 Rules: TypeAlias = tuple[tuple[str, tuple[Rule, ...]], ...]
 """Ignore files on the way from the root, each with its folder (ends in `/`, empty at the root)."""
 
+_SUFFIXES = tuple(BY_SUFFIX)
 MOST_FILES = 300_000
 _LARGEST_IGNORE_FILE = 1_000_000
 
@@ -53,20 +54,25 @@ class Walked:
     cut_at: int = 0
 
 
+def is_source_name(path: str) -> bool:
+    """Whether a file of this name is source code of a language that we know."""
+    return path.endswith(_SUFFIXES) and os.path.splitext(path)[1] in BY_SUFFIX  # noqa: PTH122 - strings, and hot
+
+
 def in_environment(path: str) -> bool:
     """Whether a path lies in a folder that is never a project's own."""
     return not NEVER.isdisjoint(path.split("/")[:-1])
 
 
 def walk(root: str, *, limit: int = MOST_FILES) -> Walked:
-    """Walk without following symlinks, honouring `.gitignore` files; sorted, so that two walks agree."""
+    """Walk without following symlinks, honouring `.gitignore` files; in no order."""
     found = Walked()
     stack: list[tuple[str, Rules]] = [("", ())]
     while stack and not found.cut_at:
         folder, rules = stack.pop()
         try:
             with os.scandir(f"{root}/{folder}") as scan:
-                entries = sorted(scan, key=lambda entry: entry.name)
+                entries = list(scan)
         except OSError as failure:
             found.unreadable.append((folder or ".", failure.strerror or str(failure)))
             continue
@@ -90,11 +96,11 @@ def _sort_out(entries: Iterable[os.DirEntry[str]], folder: str, rules: Rules, fo
         is_folder = entry.is_dir(follow_symlinks=False)
         if entry.name == ".git" or (is_folder and entry.name in NEVER):
             continue
-        if _left_out(path, rules, folder=is_folder):
+        if rules and _left_out(path, rules, folder=is_folder):
             found.ignored.append(f"{path}/" if is_folder else path)
         elif is_folder:
             inner.append(f"{path}/")
-            if os.path.splitext(path)[1] in BY_SUFFIX:  # noqa: PTH122 - strings
+            if is_source_name(path):
                 found.folders_like_sources.append(path)
         else:
             found.files.append(path)

@@ -8,7 +8,7 @@ import tree_sitter
 import tree_sitter_python
 
 from thinklonger.agent.repository.language import Analysis, GrammarError
-from thinklonger.agent.repository.record import Definition, FileRecord, Import, Kind
+from thinklonger.agent.repository.record import Import, Kind, Outline
 
 GRAMMAR = tree_sitter.Language(tree_sitter_python.language())
 _PARSER = tree_sitter.Parser(GRAMMAR)
@@ -34,7 +34,8 @@ FUNCTION = _kind("function_definition")
 CLASS = _kind("class_definition")
 _DECORATED = _kind("decorated_definition")
 _IMPORT = _kind("import_statement")
-_IMPORTS = frozenset({_IMPORT, _kind("import_from_statement")})
+_IMPORT_FROM = _kind("import_from_statement")
+_WANTED = frozenset({FUNCTION, CLASS, _DECORATED, _IMPORT, _IMPORT_FROM})
 _EXPRESSION = _kind("expression_statement")
 _ASSIGNMENT = _kind("assignment")
 _STRING = _kind("string")
@@ -137,28 +138,64 @@ class _Walk:
 
     def __init__(self, text: bytes) -> None:
         self.text = text
-        self.definitions: list[Definition] = []
-        self.imports: list[Import] = []
+        self.outline = Outline([], [], [], [], [])
         self.names: list[bytes] = []
         self.docstrings: list[bytes] = []
-        self.signs = (b"import", b"def", b"class")
 
     def visit(self, parent: tree_sitter.Node, prefix: str, inside: Kind | None, depth: int) -> None:
-        """The statements of a block; `prefix` and `inside` say which definition it belongs to (None: the module)."""
+        """The statements of a module or a class body (`inside`); `prefix` begins the names of what is defined there."""
         for node in parent.named_children:
             kind = node.kind_id
             if kind == _EXPRESSION:
-                if inside is None or inside == "c":
-                    self.assign(node)
+                self.assign(node)
             elif kind in (FUNCTION, CLASS):
                 self.define(node, node, prefix, inside, depth)
-            elif kind == _DECORATED:
-                if inner := node.child_by_field_id(_DEFINITION):
-                    self.define(inner, node, prefix, inside, depth)
-            elif kind in _IMPORTS:
-                self.imports.extend((_plain_imports if kind == _IMPORT else _from_import)(node, self.text))
+            elif kind in _WANTED:
+                self.take(node, kind, prefix, inside, depth)
             elif kind in _CONTAINERS and depth < _DEEPEST:
                 self.visit(node, prefix, inside, depth + 1)
+
+    def search(self, body: tree_sitter.Node, prefix: str, inside: Kind, depth: int) -> None:
+        """The definitions and imports in a function's body, found by the words that they begin with."""
+        done = body.start_byte
+        for at in self.signs(done, body.end_byte):
+            node = body if at >= done else None
+            while node is not None:
+                node = node.first_named_child_for_byte(at)
+                if node is None or node.start_byte > at:
+                    break
+                kind = node.kind_id
+                if kind in _WANTED:
+                    self.take(node, kind, prefix, inside, depth)
+                    done = node.end_byte
+                    break
+                if kind not in _CONTAINERS:
+                    break
+
+    def signs(self, start: int, end: int) -> list[int]:
+        """Where a definition or an import may begin, ascending."""
+        text = self.text
+        found: list[int] = []
+        for word in (b"import", b"def", b"class"):
+            at = text.find(word, start, end)
+            while at >= 0:
+                before = text[text.rfind(b"\n", 0, at) + 1 : at].strip()
+                if not before or before.startswith(_STARTS) or before.endswith(_SEPARATORS):
+                    found.append(at)
+                at = text.find(word, at + 1, end)
+        found.sort()
+        return found
+
+    def take(self, node: tree_sitter.Node, kind: int, prefix: str, inside: Kind | None, depth: int) -> None:
+        """A definition, decorated or not, or an import."""
+        if kind == _IMPORT:
+            self.outline.imports.extend(_plain_imports(node, self.text))
+        elif kind == _IMPORT_FROM:
+            self.outline.imports.extend(_from_import(node, self.text))
+        elif kind != _DECORATED:
+            self.define(node, node, prefix, inside, depth)
+        elif inner := node.child_by_field_id(_DEFINITION):
+            self.define(inner, node, prefix, inside, depth)
 
     def define(
         self, node: tree_sitter.Node, outer: tree_sitter.Node, prefix: str, inside: Kind | None, depth: int
@@ -178,33 +215,25 @@ class _Walk:
         first = outer.start_point[0] + 1
         row, column = node.end_point
         last = row + (column > 0)  # a node that ends at the start of a line ended on the line before
-        self.definitions.append(Definition(name, kind, first, max(first, last)))
+        outline = self.outline
+        outline.names.append(name)
+        outline.kinds.append(kind)
+        outline.starts.append(first)
+        outline.ends.append(max(first, last))
         body = node.child_by_field_id(_BODY)
         if body is None:
             return
         start = body.start_byte
         if self.text[start : start + 1] in _DOCUMENTED:
             self.document(body)
-        if (kind == "c" or self.interesting(start, body.end_byte)) and depth < _DEEPEST:
-            self.visit(body, f"{name}.", kind, depth + 1)
+        if depth < _DEEPEST:
+            (self.visit if kind == "c" else self.search)(body, f"{name}.", kind, depth + 1)
 
     def document(self, body: tree_sitter.Node) -> None:
         """The docstring of a body, if there is one."""
         found = _docstring(body)
         if found is not None:
             self.docstrings.append(self.text[found.start_byte : found.end_byte])
-
-    def interesting(self, start: int, end: int) -> bool:
-        """Whether a function's body may hold a definition or an import: if not, it is not walked."""
-        text = self.text
-        for sign in self.signs:
-            at = text.find(sign, start, end)
-            while at >= 0:
-                before = text[text.rfind(b"\n", 0, at) + 1 : at].strip()
-                if not before or before.startswith(_STARTS) or before.endswith(_SEPARATORS):
-                    return True
-                at = text.find(sign, at + 1, end)
-        return False
 
     def assign(self, node: tree_sitter.Node) -> None:
         """Names assigned at module or class level belong to the symbols field."""
@@ -226,9 +255,8 @@ def analyse(text: bytes) -> Analysis:
     walk = _Walk(text)
     walk.document(root)
     walk.visit(root, "", None, 0)
-    record = FileRecord(tuple(walk.definitions), tuple(walk.imports))
     error_line = _first_error(root) if root.has_error else 0
-    return Analysis(record, b" ".join(walk.names), b" ".join(walk.docstrings), error_line)
+    return Analysis(walk.outline, b" ".join(walk.names), b" ".join(walk.docstrings), error_line)
 
 
 def _docstring(body: tree_sitter.Node) -> tree_sitter.Node | None:
