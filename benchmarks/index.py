@@ -63,7 +63,7 @@ def _compare(path: Path, runs: int) -> None:
         ratios = sorted((one.cpu - bare) / seconds for one, seconds in zip(measured, parsed, strict=True))
         print(
             f"{name}   {cpu:6.3f} CPU s = {median(ratios):.3f} x parse ({ratios[0]:.3f} to {ratios[-1]:.3f}), "
-            f"{wall:.2f} s wall, at most {peak:.0f} MB"
+            f"{wall:.2f} s wall, at most {peak:.0f} MB in all processes"
         )
 
 

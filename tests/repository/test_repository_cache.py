@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -357,3 +358,32 @@ async def test_worktrees_keep_their_own_state(tmp_path: Path, opened: Opener) ->
     assert (len(one.find("lonely")), len(other.find("lonely"))) == (0, 1)
     assert one.postings("lonely") == []
     assert len(list((tmp_path / "cache").glob("*.index"))) == 1
+
+
+async def test_what_nobody_uses_is_forgotten(tmp_path: Path, opened: Opener) -> None:
+    """Indexes of repositories that were not opened for long go when a new one comes; used ones stay."""
+    old, kept, new = (write(tmp_path / name, {"a.py": f"# {name}\n"}) for name in ("old", "kept", "new"))
+    await (await opened(old)).close()
+    [lock] = (tmp_path / "cache").glob("*.lock")
+    await (await opened(kept)).close()
+    os.utime(lock, (1, 1))
+    await opened(new)
+    assert len(list((tmp_path / "cache").glob("*.index"))) == 2
+    assert not list((tmp_path / "cache").glob(f"{lock.stem}*"))
+    assert (await opened(kept)).statistics.parsed == 0
+
+
+async def test_worktrees_that_are_gone_are_forgotten(tmp_path: Path, opened: Opener) -> None:
+    """When segments are merged, what only removed worktrees had goes."""
+    root = committed(tmp_path / "r", CALENDAR)
+    for number in range(12):
+        folder = tmp_path / f"w{number}"
+        git(root, "worktree", "add", "--quiet", "--detach", str(folder))
+        write(folder, {"only.py": f"def only_{number}():\n    pass\n"})
+        await (await opened(folder)).close()
+        shutil.rmtree(folder)
+    await (await opened(root)).close()
+    [file] = (tmp_path / "cache").glob("*.index")
+    with sqlite3.connect(file) as db:
+        assert db.execute("select count(*) from trees").fetchone()[0] < 8
+        assert db.execute("select count(*) from documents").fetchone()[0] < 14

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import threading
 import time
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from thinklonger.agent.repository.view import IndexStatistics, Repository
 from thinklonger.agent.types import Layer
 
 _LOCK_SECONDS = 30.0
+_UNUSED_SECONDS = 90 * 86400.0
 _FAILURES = (DamagedError, sqlite3.Error, OSError, ValueError)
 _SQLITE_ERROR, _SQLITE_CORRUPT, _SQLITE_NOTADB = 1, 11, 26
 
@@ -111,8 +113,24 @@ def _unusable(cache: Path, failure: Exception) -> Problem:
 def _open_store(file: Path) -> Store:
     """Open the cache's file; nobody else opens or removes it meanwhile."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with Lock(file.with_suffix(".lock"), seconds=_LOCK_SECONDS, stop=threading.Event()):
-        return open_store(file)
+    is_new = not file.exists()
+    lock = file.with_suffix(".lock")
+    with Lock(lock, seconds=_LOCK_SECONDS, stop=threading.Event()):
+        store = open_store(file)
+        os.utime(lock)
+    if is_new:
+        _forget_unused(file.parent)
+    return store
+
+
+def _forget_unused(cache: Path) -> None:
+    """Remove the indexes of repositories that nobody opened for a quarter of a year."""
+    for lock in cache.glob("*.lock"):
+        with suppress(OSError):
+            if lock.stat().st_mtime < time.time() - _UNUSED_SECONDS:
+                _remove_store(lock.with_suffix(".index"))
+                lock.with_suffix(".busy").unlink(missing_ok=True)
+                lock.unlink()
 
 
 def _remove_store(file: Path) -> None:

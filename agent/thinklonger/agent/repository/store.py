@@ -96,18 +96,17 @@ class Store:
     # ── trees ──
 
     def tree(self, root: Path) -> int:
-        """The number of a working tree, or 0 if it is new."""
-        found = self._db.execute("select id from trees where root = ?", (os.fsencode(root),)).fetchone()
-        return found[0] if found else 0
-
-    def add_tree(self, root: Path) -> int:
-        """The number of a working tree, made up if it is new."""
-        with self.transaction() as db:
-            db.execute(
-                "insert into trees(root, used) values(?, ?) on conflict(root) do update set used = excluded.used",
-                (os.fsencode(root), time.time()),
-            )
-        return self.tree(root)
+        """The number of a working tree, made up if it is new; notes on which day it was last used."""
+        query = "select id, used from trees where root = ?"
+        found = self._db.execute(query, (os.fsencode(root),)).fetchone()
+        if found is None or found[1] < time.time() - _DAY:
+            with self.transaction() as db:
+                db.execute(
+                    "insert into trees(root, used) values(?, ?) on conflict(root) do update set used = excluded.used",
+                    (os.fsencode(root), time.time()),
+                )
+            found = self._db.execute(query, (os.fsencode(root),)).fetchone()
+        return found[0]
 
     def rows(self, tree: int) -> dict[str, Row]:
         """What is known of a tree's paths."""

@@ -99,7 +99,7 @@ class Update:
     def _plan(self) -> _Plan:
         """Compare what the disk says with what the store knows."""
         store, listing = self.store, self.listing
-        tree = store.tree(listing.root) or store.add_tree(listing.root)
+        tree = store.tree(listing.root)
         rows = store.rows(tree)
         plan = _Plan(tree, {})
         changed: list[str] = []
