@@ -65,9 +65,8 @@ def main() -> None:
     if bool(arguments.inject) != bool(arguments.test):
         parser.error("--inject and --test go together")
     with tempfile.TemporaryDirectory() as scratch:
-        os.environ.update(
-            THINKLONGER_CACHE_DIRECTORY=f"{scratch}/cache", THINKLONGER_STATE_DIRECTORY=f"{scratch}/state"
-        )
+        for kind in ("cache", "state"):
+            os.environ[f"THINKLONGER_{kind.upper()}_DIRECTORY"] = f"{scratch}/{kind}"
         for repository in arguments.repositories:
             if arguments.inject:
                 with injected(repository, arguments.inject):
@@ -98,7 +97,7 @@ def resolve(repository: Path, command: str) -> None:
     done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)
     seconds = time.monotonic() - started
     answer = json.loads(done.stdout)
-    record = Path(answer["record"], "events.jsonl") if Path(answer["record"]).is_dir() else Path(answer["record"])
+    record = Path(answer["record"], "events.jsonl")
     size = record.stat().st_size / 1e6
     print(f"{repository.resolve().name}: {answer.get('label')}, {seconds:.1f} s, record {size:.2f} MB")
     for name, length in stretches(record):

@@ -45,7 +45,7 @@ from thinklonger.agent.trace.events import (
 from thinklonger.agent.types import Interpreter, Layer, Message
 
 SUSPECTED_FILES = 10  # files whose tests may show the issue
-TRACED_SECONDS = 3.0  # how long tests may run a second time under the tracer, by their time without it
+TRACED_SECONDS = 2.0  # how long tests may run a second time under the tracer, by their time without it
 TRACED_SLOWDOWN = 4  # what the tracer is granted on top
 WHOLE_SUITE = 100  # test files; a larger suite is not collected as a whole: that takes minutes and serves few
 
