@@ -218,10 +218,15 @@ async def test_a_store_that_is_read_only(tmp_path: Path, opened: Opener, monkeyp
 async def test_workers_give_the_same_as_one_process(
     tmp_path: Path, opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Indexing in processes and in this one come to the same."""
+    """Indexing in one process, in two, and in this one come to the same; equal files are shared between processes."""
     root = big(tmp_path / "r")
-    in_workers = await opened(root)
-    assert in_workers.statistics.parsed == 130
+    write(root, {f"same/{number}.py": "def same(): pass\n" for number in range(9)})
+    in_worker = await opened(root)
+    assert (in_worker.statistics.parsed, in_worker.statistics.reused) == (131, 8)
+    monkeypatch.setattr(workers, "_SECOND_WORKER_BYTES", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    in_workers = await opened(root, cache=tmp_path / "two")
+    assert await summary(in_workers) == await summary(in_worker)
     monkeypatch.setattr(workers, "worth_it", lambda _: False)
     here = await opened(root, cache=tmp_path / "other")
     assert await summary(in_workers) == await summary(here)
