@@ -64,8 +64,15 @@ _BROKEN = Analysis(NOTHING, b"", b"", PARSER_FAILED)
 
 def content_key(content: bytes, suffix: str) -> bytes:
     """What a content is known by: its hash, the language that reads it and that language's version."""
-    language = BY_SUFFIX[suffix]
-    return sha1(b"%s %d\0%s" % (language.name.encode(), language.version, content), usedforsecurity=False).digest()
+    found = _KEYS[suffix].copy()
+    found.update(content)
+    return found.digest()
+
+
+_KEYS = {
+    suffix: sha1(f"{language.name} {language.version}\0".encode(), usedforsecurity=False)
+    for suffix, language in BY_SUFFIX.items()
+}
 
 
 class Inversion:

@@ -94,7 +94,7 @@ _LEFT = _field("left")
 
 _COMMENTS = re.compile(rb"(?:^[ \t]*#[^\n\"']*\n){50,}", re.MULTILINE)
 _MANY_COMMENTS = 200
-_QUICK_BYTES = 32_000
+_QUICK_BYTES = 100_000
 _SECONDS = 3.0
 
 
