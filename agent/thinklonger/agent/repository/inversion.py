@@ -14,8 +14,7 @@ from thinklonger.agent.repository.record import NOTHING, encode
 from thinklonger.agent.repository.terms import BYTE_TABLE, LONGEST_TERM, terms_of_word
 
 NAME_KEY = b"="
-"""Before a bare, case-sensitive name that is one term or none: the files that define or assign it. Longer names are
-found by their last term. No term starts with it."""
+"""Before a bare, case-sensitive name that no term stands for: the files that define or assign it. No term starts so."""
 PARSER_FAILED = -1
 """As an error line: the parser broke on this content."""
 
@@ -24,6 +23,8 @@ DOCSTRINGS_SHIFT, SYMBOLS_SHIFT, NUMBER_SHIFT = 16, 30, 40
 MOST_NUMBERS = 1 << 24
 _COUNTS = (1 << NUMBER_SHIFT) - 1
 _BODY_LIMIT, _DOCSTRINGS_LIMIT, _SYMBOLS_LIMIT = (1 << 16) - 1, (1 << 14) - 1, (1 << 10) - 1
+
+TEST_PREFIXES = tuple(sorted({language.test_prefix for language in BY_SUFFIX.values()}))
 
 _GROUP = 128
 """Files parsed before their terms are counted: parser and counter want the processor's caches for themselves
@@ -123,8 +124,10 @@ class Inversion:
                 continue
             text = (word[1:] if sign == NAME_KEY else word).decode("utf-8", "replace")
             terms = terms_of_word(text)
-            if sign == NAME_KEY and len(terms) <= 1:
+            if sign == NAME_KEY and _without_term(text, terms):
                 pieces[NAME_KEY.decode() + text].append(data)
+                if text.startswith(TEST_PREFIXES):
+                    continue  # a sentence about other code: its words count in the body
             for term in terms if len(terms) <= 1 else dict.fromkeys(terms):
                 pieces[term].append(data)
         return self._documents, {term: b"".join(parts) for term, parts in pieces.items()}
@@ -192,3 +195,14 @@ def unpacked(data: bytes) -> dict[int, int]:
 def tf_of(counts: int) -> tuple[int, int, int]:
     """How often a term occurs in symbols, docstrings and body."""
     return counts >> SYMBOLS_SHIFT, counts >> DOCSTRINGS_SHIFT & _DOCSTRINGS_LIMIT, counts & _BODY_LIMIT
+
+
+def key_of(name: str) -> str:
+    """What the files that may define a name are found by: its key, or its last term, which is the whole name."""
+    terms = terms_of_word(name)
+    return NAME_KEY.decode() + name if _without_term(name, terms) else terms[-1]
+
+
+def _without_term(name: str, terms: tuple[str, ...]) -> bool:
+    """Whether no term stands for the whole of a name and only for it."""
+    return len(terms) <= 1 or name.startswith(TEST_PREFIXES)

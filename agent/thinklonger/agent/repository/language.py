@@ -69,6 +69,11 @@ class Language(Protocol):
         ...
 
     @property
+    def test_prefix(self) -> str:
+        """What the names of test functions begin with; such a name is a sentence about other code, no API."""
+        ...
+
+    @property
     def common_words(self) -> frozenset[bytes]:
         """Keywords and the like that stand in almost every file: not worth indexing as words of a body."""
         ...

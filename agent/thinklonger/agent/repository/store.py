@@ -20,7 +20,7 @@ from zlib import crc32
 from thinklonger.agent.repository.disk import Stamp
 from thinklonger.agent.repository.inversion import MOST_NUMBERS, Document
 
-SCHEMA = 2
+SCHEMA = 3
 _APPLICATION = 0x544C4958
 _TERMS_IN_BLOCK = 64
 _MANY = 500

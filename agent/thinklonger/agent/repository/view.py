@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 from thinklonger.agent.errors import RepositoryError
 from thinklonger.agent.repository.disk import read_regular
 from thinklonger.agent.repository.history import recency
-from thinklonger.agent.repository.inversion import NAME_KEY, tf_of, unpacked
+from thinklonger.agent.repository.inversion import key_of, tf_of, unpacked
 from thinklonger.agent.repository.language import GrammarError
 from thinklonger.agent.repository.languages import BY_SUFFIX
 from thinklonger.agent.repository.listing import Listing, Problem
@@ -254,12 +254,8 @@ class Repository:
 
     def defining(self, name: str) -> Sequence[PurePosixPath]:
         """Files that may define a bare name, sorted."""
-        terms = split_terms(name)
-        if len(terms) <= 1:
-            files = self._occurrences(NAME_KEY.decode() + name)
-        else:
-            files = [number for number, counts in self._occurrences(terms[-1]).items() if tf_of(counts)[0]]
-        return [self._paths[number] for number in sorted(files)]
+        found = self._occurrences(key_of(name))
+        return [self._paths[number] for number in sorted(found) if tf_of(found[number])[0]]
 
     def kept_graph(self) -> str | None:
         """The import graph as it was last kept."""

@@ -14,6 +14,7 @@ class Python:
     name = "python"
     version = 1
     suffixes = frozenset({".py", ".pyi"})
+    test_prefix = "test_"
     common_words = frozenset(b"def return import from class self if in for not is and or else None as".split())
 
     def decode(self, content: bytes) -> Decoded:

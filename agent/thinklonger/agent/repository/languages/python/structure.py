@@ -138,7 +138,11 @@ class _Walk:
 
     def __init__(self, text: bytes) -> None:
         self.text = text
-        self.outline = Outline([], [], [], [], [])
+        self.imports: list[Import] = []
+        self.qualified: list[str] = []
+        self.kinds: list[Kind] = []
+        self.starts: list[int] = []
+        self.ends: list[int] = []
         self.names: list[bytes] = []
         self.docstrings: list[bytes] = []
 
@@ -189,9 +193,9 @@ class _Walk:
     def take(self, node: tree_sitter.Node, kind: int, prefix: str, inside: Kind | None, depth: int) -> None:
         """A definition, decorated or not, or an import."""
         if kind == _IMPORT:
-            self.outline.imports.extend(_plain_imports(node, self.text))
+            self.imports.extend(_plain_imports(node, self.text))
         elif kind == _IMPORT_FROM:
-            self.outline.imports.extend(_from_import(node, self.text))
+            self.imports.extend(_from_import(node, self.text))
         elif kind != _DECORATED:
             self.define(node, node, prefix, inside, depth)
         elif inner := node.child_by_field_id(_DEFINITION):
@@ -215,11 +219,10 @@ class _Walk:
         first = outer.start_point[0] + 1
         row, column = node.end_point
         last = row + (column > 0)  # a node that ends at the start of a line ended on the line before
-        outline = self.outline
-        outline.names.append(name)
-        outline.kinds.append(kind)
-        outline.starts.append(first)
-        outline.ends.append(max(first, last))
+        self.qualified.append(name)
+        self.kinds.append(kind)
+        self.starts.append(first)
+        self.ends.append(max(first, last))
         body = node.child_by_field_id(_BODY)
         if body is None:
             return
@@ -256,7 +259,8 @@ def analyse(text: bytes) -> Analysis:
     walk.document(root)
     walk.visit(root, "", None, 0)
     error_line = _first_error(root) if root.has_error else 0
-    return Analysis(walk.outline, b" ".join(walk.names), b" ".join(walk.docstrings), error_line)
+    outline = Outline(walk.qualified, walk.kinds, walk.starts, walk.ends, walk.imports)
+    return Analysis(outline, b" ".join(walk.names), b" ".join(walk.docstrings), error_line)
 
 
 def _docstring(body: tree_sitter.Node) -> tree_sitter.Node | None:
