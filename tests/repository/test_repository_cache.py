@@ -321,7 +321,7 @@ async def test_cancelling_stops_the_workers(tmp_path: Path, opened: Opener) -> N
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        while descendants(os.getpid()) - before and time.monotonic() - started < 2:
+        while descendants(os.getpid()) - before and time.monotonic() - started < 2:  # noqa: ASYNC110 - no event says it
             await asyncio.sleep(0.02)
         assert descendants(os.getpid()) <= before
     assert (await opened(root)).statistics.files == 400
