@@ -92,7 +92,7 @@ _ALIAS = _field("alias")
 _LEFT = _field("left")
 
 
-_COMMENTS = re.compile(rb"(?:^[ \t]*#[^\n\"']*\n){50,}", re.MULTILINE)
+_COMMENTS = re.compile(rb"\n[ \t]*#[^\n\"']*(?:\n[ \t]*#[^\n\"']*){50,}")
 _MANY_COMMENTS = 200
 _QUICK_BYTES = 100_000
 _SECONDS = 3.0
