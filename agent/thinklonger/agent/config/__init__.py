@@ -48,6 +48,22 @@ class RegressionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvironmentsSettings:
+    """Where the repository's tests find their Python and packages.
+
+    `interpreter`: the Python to use (empty: look for one). `build`: whether an environment may be built from the
+    registry where none is at hand: the only thing that uses the network. `index`: the registry (https). `seconds` and
+    `megabytes`: what building one may take.
+    """
+
+    interpreter: str = ""
+    build: bool = False
+    index: str = "https://pypi.org/simple"
+    seconds: float = 600.0
+    megabytes: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
 class LocalizeSettings:
     """`top`: how many locations to report. `execute`: run the failing test for its traceback and coverage."""
 
@@ -70,4 +86,5 @@ class Settings:
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     regression: RegressionSettings = field(default_factory=RegressionSettings)
+    environments: EnvironmentsSettings = field(default_factory=EnvironmentsSettings)
     localize: LocalizeSettings = field(default_factory=LocalizeSettings)

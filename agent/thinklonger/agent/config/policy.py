@@ -45,6 +45,10 @@ def _no_more_workers(value: Value, users: Value) -> bool:
     return 0 < cast("int", value) <= (cast("int", users) or len(os.sched_getaffinity(0)))
 
 
+def _only_off(value: Value, users: Value) -> bool:
+    return value is False or value == users
+
+
 RULES: Mapping[str, Rule] = {
     "engine": _no_engine_but_the_users,
     "model": _always,
@@ -63,6 +67,11 @@ RULES: Mapping[str, Rule] = {
     "search.candidates": _not_above,
     "regression.seconds": _always,  # more regression tests only make a receipt stronger
     "regression.whole": _always,
+    "environments.interpreter": _never,  # it would be started outside of what the repository holds
+    "environments.build": _only_off,
+    "environments.index": _never,
+    "environments.seconds": _not_above,
+    "environments.megabytes": _not_above,
     "localize.top": _always,
     "localize.execute": _always,
 }
