@@ -317,7 +317,10 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentRecord:
-    """What ran the tests: enough to say whether two verdicts are comparable. `digest` covers all other fields."""
+    """What ran the tests: enough to say whether two verdicts are comparable. `digest` covers all other fields.
+
+    `packages` are the installed distributions as `name==version`; `platform` is the system, its release and machine.
+    """
 
     interpreter: str
     python_version: str
@@ -325,11 +328,43 @@ class EnvironmentRecord:
     runner_version: str
     tests_collected: int
     digest: str
+    packages: tuple[str, ...] = ()
+    platform: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file kept beside a run's record: `path` in the run's folder, what it is `about`, its size and its digest.
+
+    `source` is the repository's path whose content it holds, where it holds one.
+    """
+
+    path: PurePosixPath
+    about: str
+    bytes: int
+    sha256: str
+    source: PurePosixPath | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TreeState:
+    """The state of a repository that a proof stands on: its commit, if any, and a digest over so many files.
+
+    The artifact `tree` lists each file with its own digest.
+    """
+
+    commit: str | None
+    digest: str
+    files: int
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The same command on the base and on the patch: commands, exit codes and durations of both."""
+    """The same command on the base and on the patch: commands, exit codes and durations of both.
+
+    Of many tests only the first are in `tests`; then `total` says how many there are, and the artifact `listed` names
+    them all, one a line.
+    """
 
     command: tuple[str, ...]
     tests: tuple[str, ...]
@@ -339,6 +374,13 @@ class Check:
     seconds_after: float
     red_before: tuple[str, ...]
     red_after: tuple[str, ...]
+    total: int = 0
+    listed: PurePosixPath | None = None
+
+    @property
+    def count(self) -> int:
+        """How many tests it ran."""
+        return max(self.total, len(self.tests))
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +400,12 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The proof beside a patch. `reasons` say why the label is what it is; `flags` what looks like cheating."""
+    """The proof beside a patch. `reasons` say why the label is what it is; `flags` what looks like cheating.
+
+    `origin` says where the reproduction comes from; `already_red` were red on the base and stay out of the verdict, as
+    do the `flaky` ones, which changed their mind. `tried` candidates ran, and `exhausted` says whether that was all.
+    `digest` covers the patch and all other fields, `artifacts` with their own digests included.
+    """
 
     label: Label
     reproduction: Check | None
@@ -369,6 +416,14 @@ class Receipt:
     flags: tuple[Message, ...]
     agreement: Agreement | None
     reasons: tuple[Message, ...]
+    origin: str = ""
+    already_red: tuple[str, ...] = ()
+    flaky: tuple[str, ...] = ()
+    tried: int = 0
+    exhausted: bool = True
+    tree: TreeState | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
