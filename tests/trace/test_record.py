@@ -31,7 +31,7 @@ from thinklonger.agent.trace.events import (
 )
 from thinklonger.agent.trace.recording import RECORD_NAME
 from thinklonger.agent.trace.runs import RunStatus, glance
-from thinklonger.agent.trace.wire import EVENT_TYPES, decode, encode, open_envelope
+from thinklonger.agent.trace.wire import EVENT_TYPES, decode, encode, link, linked, open_envelope, unlinked
 from thinklonger.agent.types import Issue, IssueSource, Label, Message, Stage, StopReason
 
 FIGURES = st.floats(allow_nan=False, allow_infinity=False)
@@ -119,10 +119,10 @@ def test_a_damaged_record_loads(tmp_path_factory: pytest.TempPathFactory, data: 
 
 
 def test_lines_are_envelopes(tmp_path: Path) -> None:
-    """The file format that others rely on: seq, time, type and data, one JSON object a line."""
+    """The file format that others rely on: seq, time, type, data and link, one JSON object a line."""
     folder = record(tmp_path, started(), ProblemFound(Message("a.b", {"n": 1}), PurePosixPath("x/y.py")))
     first, second = (json.loads(line) for line in (folder / RECORD_NAME).read_text().splitlines())
-    assert list(first) == ["seq", "time", "type", "data"]
+    assert list(first) == ["seq", "time", "type", "data", "link"]
     assert (first["seq"], first["type"], first["data"]["schema"]) == (1, "run-started", SCHEMA_VERSION)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first["time"])
     assert second["data"] == {"message": {"key": "a.b", "params": {"n": 1}}, "path": "x/y.py"}
@@ -143,7 +143,7 @@ def test_records_are_private(tmp_path: Path) -> None:
     try:
         with Recorder.create(tmp_path / "state", "run") as recorder:
             recorder.append(started())
-            artifact = recorder.folder / recorder.keep("output.txt", b"secret")
+            artifact = recorder.folder / recorder.keep("output.txt", b"secret").path
     finally:
         os.umask(before)
     modes = {path: path.stat().st_mode & 0o777 for path in (recorder.folder.parent, recorder.folder, artifact.parent)}
@@ -218,8 +218,12 @@ def test_unknown_events_fields_and_values_of_a_newer_version_are_kept_readable(t
         {"seq": 3, "time": time, "type": "stage-started", "data": {"stage": "patch", "mood": "good"}, "extra": 1},
         {"seq": 4, "time": time, "type": "stage-started", "data": {"stage": "celebrate"}},
     ]
-    with (folder / RECORD_NAME).open("a") as file:
-        file.writelines(json.dumps(line) + "\n" for line in lines)
+    before = unlinked((folder / RECORD_NAME).read_bytes())[1]
+    with (folder / RECORD_NAME).open("ab") as file:
+        for line in lines:
+            written = json.dumps(line).encode()
+            before = link(before, written)
+            file.write(linked(written, before))
     loaded = read_record(folder)
     assert [entry.event for entry in loaded.entries] == [started(), StageStarted(Stage.PATCH)]
     assert [(line.seq, line.type, json.loads(line.data)) for line in loaded.unread] == [

@@ -10,7 +10,7 @@ import msgspec
 from thinklonger.agent.errors import RecordError
 from thinklonger.agent.trace.events import SCHEMA_VERSION
 from thinklonger.agent.trace.recording import RECORD_NAME
-from thinklonger.agent.trace.wire import Envelope, Plain, Recorded, Unread, decode, open_envelope
+from thinklonger.agent.trace.wire import Envelope, Plain, Recorded, Unread, decode, link, open_envelope, unlinked
 from thinklonger.agent.types import Message
 
 Migration: TypeAlias = Callable[[str, Plain], tuple[str, Plain]]
@@ -22,12 +22,16 @@ MIGRATIONS: Mapping[int, Migration] = {}
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a record says. `problems` name the lines that were dropped; `unread` are a newer version's lines."""
+    """What a record says. `problems` name the lines that were dropped; `unread` are a newer version's lines.
+
+    `altered` is the first line that does not follow from the one before it: somebody changed the record.
+    """
 
     folder: Path
     entries: tuple[Recorded, ...]
     unread: tuple[Unread, ...]
     problems: tuple[Message, ...]
+    altered: int | None = None
 
 
 class _Schema(msgspec.Struct):
@@ -47,13 +51,28 @@ def read_record(folder: Path, *, migrations: Mapping[int, Migration] = MIGRATION
             envelopes.append(open_envelope(line))
         except ValueError:
             problems.append(Message("trace.damaged-line", {"line": number}))
+    altered = first_altered(lines)
+    if altered is not None and len(envelopes) == len(lines):  # damage is told as damage
+        problems.append(Message("trace.altered-line", {"line": altered}))
     entries = [decode(envelope) for envelope in migrate(envelopes, folder, migrations)]
     return Record(
         folder,
         tuple(entry for entry in entries if isinstance(entry, Recorded)),
         tuple(entry for entry in entries if isinstance(entry, Unread)),
         tuple(problems),
+        altered,
     )
+
+
+def first_altered(lines: Iterable[tuple[int, bytes]]) -> int | None:
+    """The first line whose link does not follow from the line before; a record without any link says nothing."""
+    before = ""
+    for number, line in lines:
+        bare, own = unlinked(line)
+        if own != link(before, bare) and (own or before):
+            return number
+        before = own
+    return None
 
 
 def read_bytes(folder: Path) -> bytes:

@@ -1,6 +1,7 @@
 """Writing a run record: a private folder for each run, one write for each event, a lock that says who is alive."""
 
 import fcntl
+import hashlib
 import os
 import re
 import secrets
@@ -12,7 +13,8 @@ from typing import Self
 
 from thinklonger.agent.errors import RecordError
 from thinklonger.agent.trace.events import Event
-from thinklonger.agent.trace.wire import Recorded, encode
+from thinklonger.agent.trace.wire import Recorded, encode, link, linked
+from thinklonger.agent.types import Artifact
 
 RECORD_NAME = "events.jsonl"
 ARTIFACTS_NAME = "artifacts"
@@ -47,6 +49,7 @@ class Recorder:
         self.run_id = folder.name
         self._descriptor = descriptor
         self._seq = 0
+        self._link = ""
         self._refused = False
 
     @classmethod
@@ -67,18 +70,18 @@ class Recorder:
         """Write one event; it is in the record when this returns. Raises RecordError and leaves the record whole."""
         recorded = Recorded(self._seq + 1, _now(), event)
         line = encode(recorded)
-        self._seq = recorded.seq
+        following = link(self._link, line)
         try:
-            self._write(line)
+            self._write(linked(line, following))
         except OSError as cause:
-            self._seq -= 1
             self._refused = True
             path = str(self.folder / RECORD_NAME)
             raise RecordError("trace.write-failed", path=path, reason=_reason(cause)) from cause
+        self._seq, self._link = recorded.seq, following
         return recorded
 
-    def keep(self, name: str, content: bytes) -> PurePosixPath:
-        """Keep a big output beside the record; returns its path relative to the run's folder.
+    def keep(self, name: str, content: bytes, *, about: str = "", source: PurePosixPath | None = None) -> Artifact:
+        """Keep a big output beside the record, whole or not at all; says where, how large and with which digest.
 
         Raises RecordError for a name that is no plain file name, is taken, or can't be written.
         """
@@ -88,11 +91,17 @@ class Recorder:
         try:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
-                file.write(content)
+            descriptor = os.open(path, flags, 0o600)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+            except OSError:
+                path.unlink(missing_ok=True)
+                raise
         except OSError as cause:
             raise RecordError("trace.write-failed", path=str(path), reason=_reason(cause)) from cause
-        return PurePosixPath(ARTIFACTS_NAME, name)
+        kept = PurePosixPath(ARTIFACTS_NAME, name)
+        return Artifact(kept, about, len(content), hashlib.sha256(content).hexdigest(), source)
 
     def close(self) -> None:
         """Let go of the record and its lock; one that refused even its first event goes. May be called twice."""

@@ -1,5 +1,10 @@
-"""One event as one line of JSON, and back: `{"seq":1,"time":"2026-…Z","type":"run-started","data":{…}}`."""
+"""One event as one line of JSON, and back: `{"seq":1,"time":"2026-…Z","type":"run-started","data":{…},"link":"…"}`.
 
+The link is a digest over the line without it and the link of the line before: a line that was changed, taken out or
+put in later breaks the chain.
+"""
+
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -73,6 +78,26 @@ def encode(recorded: Recorded) -> bytes:
     except UnicodeEncodeError:
         plain = msgspec.to_builtins(line, enc_hook=to_wire)
         return json.dumps(plain, separators=(",", ":")).encode() + b"\n"
+
+
+LINK_LENGTH = 32
+_LINK = re.compile(rb',"link":"([0-9a-f]{%d})"}\n?$' % LINK_LENGTH)
+
+
+def link(before: str, line: bytes) -> str:
+    """The link of a line (as `encode` gives it) that follows one with the link `before`; empty for the first."""
+    return hashlib.sha256(before.encode() + line.rstrip(b"\n")).hexdigest()[:LINK_LENGTH]
+
+
+def linked(line: bytes, own: str) -> bytes:
+    """The line with its link."""
+    return line.rstrip(b"\n")[:-1] + b',"link":"' + own.encode() + b'"}\n'
+
+
+def unlinked(line: bytes) -> tuple[bytes, str]:
+    """The line without its link, and the link; empty where it has none (older versions wrote none)."""
+    found = _LINK.search(line)
+    return (line[: found.start()] + b"}", found[1].decode()) if found else (line, "")
 
 
 def open_envelope(line: bytes) -> Envelope:
