@@ -1,7 +1,12 @@
-"""The proof of one candidate: its own fresh layer, the reproduction twice, then the regression tests."""
+"""The proof of one candidate: its own fresh layer, the reproduction twice, then the regression tests.
+
+At last a placebo: the base with a change that means nothing, in the very file that the candidate changes. Tests that
+turn green by that look at something else than behaviour (a file's digest or times, how often they ran, luck), and so
+what they say of the candidate is worth nothing.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from thinklonger.agent.execution import Baseline, Execution, Harness
 from thinklonger.agent.stages.verify.reproduction import Reproduction, red_tests
@@ -16,7 +21,8 @@ class Proof:
 
     `reproduced`: every reproduction test is green in every repeat, in complete runs. `held`: no regression test got
     worse; None where there are no regression tests. `flaky` are tests that turned red on the patch and are red on
-    the base too when asked again: they say nothing.
+    the base too when asked again: they say nothing. `placebo` are reproduction tests that turn green on a change that
+    means nothing. `runs` are the runs behind it, by what they are.
     """
 
     reproduction: Check
@@ -24,24 +30,50 @@ class Proof:
     reproduced: bool
     held: bool | None
     flaky: tuple[str, ...] = ()
+    placebo: tuple[str, ...] = ()
+    runs: tuple[tuple[str, TestRun], ...] = field(default=(), compare=False)
 
 
 async def prove_candidate(  # noqa: PLR0913 - what is run, on what, against what, for how long
-    harness: Harness, layer: Layer, *, base: Layer, reproduction: Reproduction, baseline: Baseline, seconds: float
+    harness: Harness,
+    layer: Layer,
+    *,
+    base: Layer,
+    reproduction: Reproduction,
+    baseline: Baseline,
+    seconds: float,
+    placebo: Layer | None = None,
 ) -> Proof:
-    """Run a candidate's layer against the reproduction and the regression tests; raises SandboxError only."""
+    """Run a candidate's layer against the reproduction and the regression tests; raises SandboxError only.
+
+    `placebo` is the base with a change that means nothing.
+    """
     runs = [(await harness.run(reproduction.tests, layer=layer)).run for _ in range(REPEATS)]
     after = next((run for run in runs if not _all_green(run, reproduction.tests)), runs[-1])
     first = _check(reproduction.tests, reproduction.run, after)
     reproduced = all(_all_green(run, reproduction.tests) for run in runs)
+    shown = (("reproduction-before", reproduction.run), ("reproduction-after", after))
+    if not reproduced:
+        return Proof(first, None, reproduced, held=None, runs=shown)
+    green = await _green_by_nothing(harness, placebo or {}, reproduction)
     regression = tuple(test for test in baseline.green if test not in reproduction.tests)
-    if not reproduced or not regression:
-        return Proof(first, None, reproduced, held=None)
+    if not regression:
+        return Proof(first, None, reproduced, held=None, placebo=green, runs=shown)
     execution = await harness.run(regression, layer=layer, seconds=2 * seconds)
     broken = _red_or_lost(execution, regression)
     flaky = await _unsteady(harness, base, broken)
     second = _check(regression, baseline.run, execution.run)
-    return Proof(first, second, reproduced, held=not set(broken) - set(flaky), flaky=flaky)
+    shown = (*shown, ("regression-before", baseline.run), ("regression-after", execution.run))
+    held = not set(broken) - set(flaky)
+    return Proof(first, second, reproduced, held=held, flaky=flaky, placebo=green, runs=shown)
+
+
+async def _green_by_nothing(harness: Harness, layer: Layer, reproduction: Reproduction) -> tuple[str, ...]:
+    """The reproduction's tests that are green on a change that means nothing."""
+    if not layer:
+        return ()
+    run = (await harness.run(reproduction.tests, layer=layer)).run
+    return tuple(result.id for result in run.results if result.outcome.green and result.id in reproduction.tests)
 
 
 async def _unsteady(harness: Harness, base: Layer, broken: Sequence[str]) -> tuple[str, ...]:
