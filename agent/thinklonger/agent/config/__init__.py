@@ -15,11 +15,23 @@ class SandboxChoice(StrEnum):
     NONE = "none"
 
 
+class SandboxPreference(StrEnum):
+    """Which of the two sandboxes `auto` takes where both work."""
+
+    BUBBLEWRAP = "bubblewrap"
+    DOCKER = "docker"
+
+
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
-    """`kind`: which sandbox. `limits`: what one command may use."""
+    """`kind`: which sandbox. `prefer`: which one `auto` tries first. `limits`: what one command may use.
+
+    `image`: the image that Docker's containers start from; empty means this machine's own system, shown read-only.
+    """
 
     kind: SandboxChoice = SandboxChoice.AUTO
+    prefer: SandboxPreference = SandboxPreference.BUBBLEWRAP
+    image: str = ""
     limits: Limits = Limits()
 
 

@@ -56,6 +56,8 @@ RULES: Mapping[str, Rule] = {
     "state_directory": _never,
     "cache_directory": _never,
     "sandbox.kind": _no_unprotected,
+    "sandbox.prefer": _never,
+    "sandbox.image": _never,  # another's image is another's code, and Docker would fetch it
     "sandbox.limits.wall_seconds": _not_above,
     "sandbox.limits.memory_bytes": _not_above,
     "sandbox.limits.processes": _not_above,
