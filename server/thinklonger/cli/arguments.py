@@ -26,6 +26,8 @@ class Options:
     issue: str | None = None
     issue_text: str | None = None
     test_command: str | None = None
+    reproduction: str | None = None
+    patch: str = ""
     fetch: bool = False
     apply: bool = False
     quiet: bool = False
@@ -113,7 +115,13 @@ def _parser(words: Words) -> argparse.ArgumentParser:
     parser = _Parser(prog="thinklonger", add_help=False, formatter_class=formatter, allow_abbrev=False)
     _describe(parser, "main", words)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=words.say("help.commands"))
-    for name, fill in (("resolve", _resolve), ("localize", _localize), ("index", _index), ("runs", _runs)):
+    for name, fill in (
+        ("resolve", _resolve),
+        ("localize", _localize),
+        ("verify", _verify),
+        ("index", _index),
+        ("runs", _runs),
+    ):
         command = commands.add_parser(
             name, help=words.say(f"help.{name}"), add_help=False, formatter_class=formatter, allow_abbrev=False
         )
@@ -143,6 +151,7 @@ def _resolve(parser: argparse.ArgumentParser, words: Words) -> None:
     search.add_argument("--budget", metavar="N|auto", help=words.say("help.budget"))
     search.add_argument("--engine", metavar="builtin|URL", help=words.say("help.engine"))
     search.add_argument("--model", metavar="NAME", help=words.say("help.model"))
+    _reproduction(search, words)
     _sandbox(search, words)
     result = parser.add_argument_group(words.say("help.group-result"))
     result.add_argument("--apply", action="store_true", help=words.say("help.apply"))
@@ -156,6 +165,15 @@ def _localize(parser: argparse.ArgumentParser, words: Words) -> None:
     result.add_argument("--top", metavar="N", help=words.say("help.top"))
     result.add_argument("--format", choices=("text", "json", "sarif"), help=words.say("help.format"))
     _machine(result, words)
+
+
+def _verify(parser: argparse.ArgumentParser, words: Words) -> None:
+    _issue(parser, words)
+    check = parser.add_argument_group(words.say("help.group-check"))
+    check.add_argument("--patch", metavar="FILE|-", required=True, help=words.say("help.patch"))
+    _reproduction(check, words)
+    _sandbox(check, words)
+    _machine(parser.add_argument_group(words.say("help.group-result")), words)
 
 
 def _index(parser: argparse.ArgumentParser, words: Words) -> None:
@@ -193,6 +211,10 @@ def _issue(parser: argparse.ArgumentParser, words: Words) -> None:
 
 def _repository(group: _Group, words: Words) -> None:
     group.add_argument("--repo", metavar="DIR", default=".", help=words.say("help.repo"))
+
+
+def _reproduction(group: _Group, words: Words) -> None:
+    group.add_argument("--reproduction", metavar="FILE", help=words.say("help.reproduction"))
 
 
 def _sandbox(group: _Group, words: Words) -> None:

@@ -80,6 +80,10 @@ def _command(options: Options, desk: Desk) -> int:
             from thinklonger.cli.jobs import localize  # noqa: PLC0415
 
             return localize(desk)
+        case "verify":
+            from thinklonger.cli.jobs import verify  # noqa: PLC0415
+
+            return verify(desk)
         case "index":
             from thinklonger.cli.index import index  # noqa: PLC0415
 

@@ -48,24 +48,25 @@ def read_issue(
     elif source.file == "-":
         where, content, kind = "-", stdin(SIZE_LIMIT + 1), IssueSource.STDIN
     else:
-        where, content, kind = source.file, _read_file(Path(source.file)), IssueSource.FILE
+        where, content, kind = source.file, read_file(Path(source.file), source.file), IssueSource.FILE
     text, problems = _text(content, where, language)
     if not text.strip():
         raise UsageError("issue-source.empty", where=where)
     return Issue(text, kind, command), problems
 
 
-def _read_file(path: Path) -> bytes:
+def read_file(path: Path, named: str, *, limit: int = SIZE_LIMIT + 1) -> bytes:
+    """At most so many bytes of a file that the user named; raises UsageError where that can't be done."""
     try:
         with path.open("rb") as file:
-            return file.read(SIZE_LIMIT + 1)
+            return file.read(limit)
     except IsADirectoryError as cause:
-        raise UsageError("issue-source.directory", file=str(path)) from cause
+        raise UsageError("issue-source.directory", file=named) from cause
     except FileNotFoundError as cause:
-        raise UsageError("issue-source.no-file", file=str(path)) from cause
+        raise UsageError("issue-source.no-file", file=named) from cause
     except (OSError, ValueError) as cause:
         reason = getattr(cause, "strerror", None) or str(cause)
-        raise UsageError("issue-source.unreadable", file=str(path), reason=reason) from cause
+        raise UsageError("issue-source.unreadable", file=named, reason=reason) from cause
 
 
 def _text(content: bytes, where: str, language: str) -> tuple[str, tuple[Message, ...]]:

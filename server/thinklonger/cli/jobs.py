@@ -1,8 +1,9 @@
-"""`resolve` and `localize`: ask, watch, report, and perhaps write the patch."""
+"""`resolve`, `verify` and `localize`: ask, watch, report, and perhaps write the patch."""
 
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from thinklonger.agent.config.places import state_directory
 from thinklonger.agent.errors import InternalError, SandboxError, UsageError
@@ -18,13 +19,18 @@ from thinklonger.agent.trace.events import (
 from thinklonger.agent.types import Issue, Label, Message
 from thinklonger.cli import machine, report
 from thinklonger.cli.desk import Desk, error_lines, tell
-from thinklonger.cli.issue import Source, read_issue
+from thinklonger.cli.issue import Source, read_file, read_issue
 from thinklonger.cli.page import bad, good, line, warn
 from thinklonger.cli.running import watch
 from thinklonger.cli.views import view_for
 from thinklonger.cli.words import clean_line
 
+if TYPE_CHECKING:  # the pipeline is heavy; only who runs a job imports it
+    from thinklonger.agent.pipeline import GivenReproduction
+
 CANCELLED = 130
+PATCH_LIMIT = 64 * 1024**2
+"""Bytes of a patch that are read."""
 NO_SANDBOX = SandboxError.exit_code
 
 
@@ -57,7 +63,15 @@ class _Seen:
 
 def resolve(desk: Desk) -> int:
     """Run `thinklonger resolve`."""
-    seen, code = _run("resolve", desk)
+    return _report_patch(*_run("resolve", desk), desk)
+
+
+def verify(desk: Desk) -> int:
+    """Run `thinklonger verify`."""
+    return _report_patch(*_run("verify", desk), desk)
+
+
+def _report_patch(seen: _Seen, code: int, desk: Desk) -> int:
     finished = seen.finished
     if finished is None:
         return code
@@ -126,7 +140,13 @@ def _run(job: str, desk: Desk) -> tuple[_Seen, int]:
     issue, problems = _issue(desk)
     from thinklonger.agent.pipeline import Request  # noqa: PLC0415 (heavy: after what can be wrong cheaply)
 
-    request = Request(repository=desk.repository, issue=issue, settings=desk.settings)
+    request = Request(
+        repository=desk.repository,
+        issue=issue,
+        settings=desk.settings,
+        reproduction=_given(desk),
+        patch=_patch(desk) if job == "verify" else "",
+    )
     before = (*desk.problems, *problems)
     if not desk.options.quiet:
         tell(before, desk.err, desk.words)
@@ -177,6 +197,25 @@ def _issue(desk: Desk) -> tuple[Issue, tuple[Message, ...]]:
         fetch=lambda url: desk.services.fetch(url, token),
         language=desk.words.language,
     )
+
+
+def _given(desk: Desk) -> "GivenReproduction | None":
+    """The user's own reproduction; raises UsageError where it can't be read."""
+    if desk.options.reproduction is None:
+        return None
+    from thinklonger.agent.pipeline import GivenReproduction  # noqa: PLC0415 (heavy, and rarely wanted)
+
+    path = Path(desk.options.reproduction)
+    return GivenReproduction(path.name, read_file(path, desk.options.reproduction))
+
+
+def _patch(desk: Desk) -> str:
+    """The patch to verify; raises UsageError where it can't be read."""
+    given = desk.options.patch
+    if given == "-" and desk.options.issue == "-":
+        raise UsageError("cli.two-inputs")
+    content = _read_stdin(PATCH_LIMIT) if given == "-" else read_file(Path(given), given, limit=PATCH_LIMIT)
+    return content.decode("utf-8", "surrogateescape")
 
 
 def _read_stdin(size: int) -> bytes:

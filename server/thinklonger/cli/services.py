@@ -1,4 +1,4 @@
-"""What the terminal stands on, replaceable: the two jobs and the address of GitHub's API."""
+"""What the terminal stands on, replaceable: the jobs and the address of GitHub's API."""
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
@@ -17,16 +17,17 @@ class Services:
 
     resolve: Job | None = None
     localize: Job | None = None
+    verify: Job | None = None
     github: str = ""
 
     def job(self, name: str) -> Job:
         """The job of that name."""
-        given = {"resolve": self.resolve, "localize": self.localize}[name]
+        given = {"resolve": self.resolve, "localize": self.localize, "verify": self.verify}[name]
         if given is not None:
             return given
         from thinklonger.agent import pipeline  # noqa: PLC0415 (see above)
 
-        return {"resolve": pipeline.resolve, "localize": pipeline.localize}[name]
+        return {"resolve": pipeline.resolve, "localize": pipeline.localize, "verify": pipeline.verify}[name]
 
     def fetch(self, url: str, token: str) -> str:
         """The text of a GitHub issue; raises UsageError or FetchError."""

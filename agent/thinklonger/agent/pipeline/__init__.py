@@ -1,6 +1,6 @@
-"""The two jobs, resolve and localize, as streams of events: stages composed by search, every event recorded first."""
+"""The jobs resolve, localize and verify as streams of events: stages composed by search, every event recorded first."""
 
-from thinklonger.agent.pipeline.jobs import localize, resolve
-from thinklonger.agent.pipeline.request import Request
+from thinklonger.agent.pipeline.jobs import localize, resolve, verify
+from thinklonger.agent.pipeline.request import GivenReproduction, Request
 
-__all__ = ["Request", "localize", "resolve"]
+__all__ = ["GivenReproduction", "Request", "localize", "resolve", "verify"]

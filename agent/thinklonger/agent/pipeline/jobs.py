@@ -1,4 +1,4 @@
-"""The two jobs, and what both promise: every event is recorded before anybody sees it, every end is an event."""
+"""The jobs, and what all promise: every event is recorded before anybody sees it, every end is an event."""
 
 import asyncio
 import time
@@ -11,13 +11,14 @@ from thinklonger.agent import __version__
 from thinklonger.agent.config.places import state_directory
 from thinklonger.agent.errors import InternalError, ThinkLongerError, UsageError, boundary
 from thinklonger.agent.issue import read_clues
+from thinklonger.agent.pipeline.keeping import Keep, slimmed
 from thinklonger.agent.pipeline.request import Request
 from thinklonger.agent.pipeline.survey import Survey
 from thinklonger.agent.trace import Recorder, new_run_id
 from thinklonger.agent.trace.events import Event, RunCancelled, RunFailed, RunFinished, RunStarted
 from thinklonger.agent.types import Label, StopReason
 
-Job: TypeAlias = Callable[[Request, AsyncExitStack], AsyncGenerator[Event]]
+Job: TypeAlias = Callable[[Request, AsyncExitStack, Keep], AsyncGenerator[Event]]
 
 
 async def resolve(request: Request) -> AsyncGenerator[Event]:
@@ -40,7 +41,18 @@ async def localize(request: Request) -> AsyncGenerator[Event]:
             yield event
 
 
-async def _resolve(request: Request, stack: AsyncExitStack) -> AsyncGenerator[Event]:
+async def verify(request: Request, patch: str = "") -> AsyncGenerator[Event]:
+    """Put a given patch (a unified diff; else the request's own) through what every candidate goes through.
+
+    The same contract as `resolve`; the answer is RunFinished with the patch, its label and its receipt.
+    """
+    asked = replace(request, patch=patch) if patch else request
+    async with aclosing(_recorded("verify", asked, _verify)) as events:
+        async for event in events:
+            yield event
+
+
+async def _resolve(request: Request, stack: AsyncExitStack, keep: Keep) -> AsyncGenerator[Event]:
     from thinklonger.agent.pipeline.repair import Repair  # noqa: PLC0415 - localize needs no solver
     from thinklonger.agent.pipeline.trial import Trial  # noqa: PLC0415 - nor, mostly, anything that runs tests
 
@@ -48,7 +60,7 @@ async def _resolve(request: Request, stack: AsyncExitStack) -> AsyncGenerator[Ev
     for step in trial.steps():
         async for event in step:
             yield event
-    repair = Repair(trial)
+    repair = Repair(trial, keep=keep)
     async for event in repair.search():
         yield event
     async for event in repair.prove():
@@ -56,7 +68,24 @@ async def _resolve(request: Request, stack: AsyncExitStack) -> AsyncGenerator[Ev
     yield repair.finish()
 
 
-async def _localize(request: Request, stack: AsyncExitStack) -> AsyncGenerator[Event]:
+async def _verify(request: Request, stack: AsyncExitStack, keep: Keep) -> AsyncGenerator[Event]:
+    from thinklonger.agent.pipeline.examination import Examination, changes_of  # noqa: PLC0415 - localize needs none
+    from thinklonger.agent.pipeline.trial import Trial  # noqa: PLC0415 - the same
+
+    changes = changes_of(request)
+    trial = Trial(request, stack, read_clues(request.issue.text), widely=True)
+    for step in trial.steps():
+        async for event in step:
+            yield event
+    examination = Examination(trial, keep=keep, changes=changes)
+    async for event in examination.search():
+        yield event
+    async for event in examination.prove():
+        yield event
+    yield examination.finish()
+
+
+async def _localize(request: Request, stack: AsyncExitStack, _keep: Keep) -> AsyncGenerator[Event]:
     survey = _survey(request, stack)
     for step in survey.steps():
         async for event in step:
@@ -103,11 +132,11 @@ async def _recorded(name: str, request: Request, job: Job) -> AsyncGenerator[Eve
             recorder.append(first)
             yield first
             with boundary(InternalError, "pipeline.internal"):
-                async with AsyncExitStack() as stack, aclosing(job(request, stack)) as events:
+                async with AsyncExitStack() as stack, aclosing(job(request, stack, recorder.keep)) as events:
                     if not request.issue.text.strip() and not request.issue.test_command:
                         raise UsageError("pipeline.empty-issue")
                     async for event in events:
-                        timed = _timed(event, time.monotonic() - started)
+                        timed = slimmed(_timed(event, time.monotonic() - started), recorder.keep)
                         ended = isinstance(timed, RunFinished)
                         recorder.append(timed)
                         yield timed

@@ -7,20 +7,23 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from thinklonger.agent.edits import layer_of
+from thinklonger.agent.edits import layer_of, render_diff
 from thinklonger.agent.errors import SandboxError
 from thinklonger.agent.execution import Runner, Screened, ScreenResult
 from thinklonger.agent.execution.behaviour import Comparison, Observation, Survivor, compare
 from thinklonger.agent.execution.behaviour import Runner as ObservedRunner
+from thinklonger.agent.pipeline.keeping import Keep
 from thinklonger.agent.pipeline.trial import Trial, Workshop
 from thinklonger.agent.protocols import Proposer, Task
 from thinklonger.agent.search import explore, within
 from thinklonger.agent.solver import Solver
 from thinklonger.agent.stages.patch import Proposal, propose
 from thinklonger.agent.stages.verify.cheating import cheat_flags, cheat_notes
+from thinklonger.agent.stages.verify.placebo import placebo_of
 from thinklonger.agent.stages.verify.proof import Proof, prove_candidate
 from thinklonger.agent.stages.verify.ranking import CandidateFacts, Evidence, Verdict, rank
 from thinklonger.agent.stages.verify.reproduction import Origin, Reproduction
+from thinklonger.agent.trace import seal
 from thinklonger.agent.trace.events import (
     CandidateProposed,
     CandidatePruned,
@@ -34,6 +37,7 @@ from thinklonger.agent.trace.events import (
 )
 from thinklonger.agent.types import (
     Candidate,
+    Changes,
     Label,
     Layer,
     Localization,
@@ -65,6 +69,7 @@ class Repair:
     """One search for a patch; `search`, `prove` and `finish` are called in this order."""
 
     survey: Trial
+    keep: Keep | None = None
     survivors: dict[str, Proposal] = field(default_factory=dict[str, Proposal])
     proofs: dict[str, Proof] = field(default_factory=dict[str, Proof])
     receipts: dict[str, Receipt] = field(default_factory=dict[str, Receipt])
@@ -186,10 +191,8 @@ class Repair:
                 break
             proof = self.proofs[best] = await self._proof(workshop, reproduction, best)
             facts[best] = replace(facts[best], reproduced=proof.reproduced, regression_held=proof.held)
-            for name, check in (("reproduction", proof.reproduction), ("regression", proof.regression)):
-                if check is not None:
-                    red = len(check.red_after)
-                    yield CandidateTested(best, name, len(check.tests) - red, red, check.seconds_after)
+            for event in tested(best, proof):
+                yield event
         for name in self.proofs:
             receipt = self.receipts[name] = self._receipt(workshop, reproduction, name, facts[name])
             yield CandidateVerified(name, receipt)
@@ -214,7 +217,7 @@ class Repair:
             pattern=candidate.pattern,
             regression_held=True if has_regression else None,
             flags=cheat_flags(
-                candidate.changes,
+                self._whole(candidate),
                 is_test=repository.is_test,
                 reproduction=sources,
                 issue=self.survey.request.issue,
@@ -257,6 +260,7 @@ class Repair:
     async def _proof(self, workshop: Workshop, reproduction: Reproduction, name: str) -> Proof:
         if self.survey.baseline is None:
             raise SandboxError("pipeline.no-baseline")
+        meaningless = placebo_of(self.survivors[name].candidate.changes)
         return await prove_candidate(
             workshop.harness,
             self._layer(self.survivors[name].candidate),
@@ -264,7 +268,12 @@ class Repair:
             reproduction=reproduction,
             baseline=self.survey.baseline,
             seconds=self.survey.request.settings.regression.seconds,
+            placebo={**self.survey.base, **meaningless} if meaningless else None,
         )
+
+    def _whole(self, candidate: Candidate) -> Changes:
+        """All that the candidate wants to change, also what is not run of it."""
+        return candidate.changes
 
     def _layer(self, candidate: Candidate) -> Layer:
         return {**self.survey.base, **layer_of(candidate.changes)}
@@ -273,7 +282,7 @@ class Repair:
         proof = self.proofs[name]
         best = name == self.verdict.order[0]
         label, reasons = self._labelled(name, reproduction)
-        return Receipt(
+        receipt = Receipt(
             label=label,
             reproduction=proof.reproduction,
             regression=proof.regression,
@@ -283,15 +292,30 @@ class Repair:
             flags=facts.flags,
             agreement=self.verdict.agreement if best else None,
             reasons=reasons,
+            origin=reproduction.origin.value,
+            tried=self.tried,
+            exhausted=self.exhausted,
         )
+        return self._documented(receipt, workshop, name)
+
+    def _documented(self, receipt: Receipt, workshop: Workshop, name: str) -> Receipt:
+        """The receipt with all that stands behind it, sealed."""
+        from thinklonger.agent.pipeline.receipts import Documents  # noqa: PLC0415 - only where something was proved
+
+        changes = self._whole(self.survivors[name].candidate)
+        documents = Documents(self.survey, workshop, self.keep)
+        receipt = documents.complete(receipt, name, changes=changes, proof=self.proofs[name])
+        return seal(receipt, render_diff(changes))
 
     def _labelled(self, name: str, reproduction: Reproduction) -> tuple[Label, tuple[Message, ...]]:
         """The label of a proved candidate: the verdict's, but never `verified` by a test that we wrote ourselves."""
         label = self.verdict.labels.get(name, Label.UNVERIFIED)
         reasons = self.verdict.reasons if name == self.verdict.order[0] else ()
-        changes = self.survivors[name].candidate.changes
+        changes = self._whole(self.survivors[name].candidate)
         issue = self.survey.request.issue
         reasons = (*reasons, *cheat_notes(changes, is_test=self.survey.repository.is_test, issue=issue))
+        if green := self.proofs[name].placebo:
+            return Label.UNVERIFIED, (*reasons, Message("receipt.placebo-green", {"test": green[0]}))
         if label is Label.VERIFIED and reproduction.origin is Origin.EXAMPLE:
             return Label.PARTLY_VERIFIED, (*reasons, Message("pipeline.example-only"))
         return label, reasons
@@ -332,6 +356,16 @@ class Repair:
             diff=proposal.diff,
             flags=len(receipt.flags) if receipt else 0,
         )
+
+
+def tested(name: str, proof: Proof) -> tuple[CandidateTested, ...]:
+    """What a proof says of a candidate, as events."""
+    checks = (("reproduction", proof.reproduction), ("regression", proof.regression))
+    return tuple(
+        CandidateTested(name, kind, len(check.tests) - len(check.red_after), len(check.red_after), check.seconds_after)
+        for kind, check in checks
+        if check is not None
+    )
 
 
 def _start_of(run: TestRun) -> float:

@@ -8,10 +8,23 @@ from thinklonger.agent.types import Issue, Layer
 
 
 @dataclass(frozen=True, slots=True)
+class GivenReproduction:
+    """A user's own reproduction: a test file, or a script that fails by an exception or its exit code."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """An issue of a repository. `overlay` is text that editors hold and the disk does not."""
+    """An issue of a repository. `overlay` is text that editors hold and the disk does not.
+
+    `reproduction` stands in place of whatever would be looked for; `patch` is a unified diff to verify.
+    """
 
     repository: Path
     issue: Issue
     settings: Settings = field(default_factory=Settings)
     overlay: Layer | None = None
+    reproduction: GivenReproduction | None = None
+    patch: str = ""

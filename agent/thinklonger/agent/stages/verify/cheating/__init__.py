@@ -33,6 +33,11 @@ _TEST_IS_WRONG = re.compile(
 _TEST_EDITS = {"test-edited", "test-loosened"}
 
 
+def blames_the_test(issue: Issue) -> bool:
+    """Whether the issue says that the test is what is wrong."""
+    return _TEST_IS_WRONG.search(issue.text) is not None
+
+
 def cheat_flags(
     changes: Changes, *, is_test: Callable[[PurePosixPath], bool], reproduction: Sequence[str], issue: Issue
 ) -> tuple[Message, ...]:
