@@ -1,7 +1,7 @@
 """The proof that a repository's tests run, and the handle to run them with."""
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TypeAlias
@@ -184,7 +184,7 @@ class Harness:
 
     `selected`: the ids that the test command or the named tests select (empty without either); a file that can't be
     collected stands there by its path, and is red until all of its tests pass. `problems`: what a person should know
-    about the proof, such as files that can't be collected.
+    about the proof, such as files that can't be collected. `folder`: where the tests run, below the root.
     """
 
     environment: EnvironmentRecord
@@ -196,6 +196,7 @@ class Harness:
     options: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
     drop_addopts: bool = False
+    folder: str = ""
     all_tests: tuple[str, ...] | None = None
     seen: dict[Foundation, dict[str, TestResult]] = field(default_factory=dict[Foundation, dict[str, TestResult]])
 
@@ -218,6 +219,26 @@ class Harness:
         _, report = await ask(self.session, self.place, request)
         return report.planned or ()
 
+    async def discover(
+        self, files: Sequence[PurePosixPath], *, seconds: float = 120.0, idle: bool = False
+    ) -> Mapping[str, tuple[str, ...]] | None:
+        """The ids of the tests in some files, by path, in a layer of its own; None where the collection did not end.
+
+        A file that can't be collected has none. `idle` leaves the machine to everything else. Raises SandboxError only.
+        """
+        if self.runner is Runner.COMMAND or not files:
+            return {}
+        asked = replace(self._request("collect", tuple(map(str, files)), seconds=seconds), plain=True, idle=idle)
+        nonce = make_nonce()
+        async with self.session.layer() as opened:
+            report = report_in(await opened.run(command_for(asked, self.place, nonce=nonce)), nonce)
+        if report.planned is None or report.status is None:
+            return None
+        found: dict[str, list[str]] = {str(path): [] for path in files}
+        for test in report.planned:
+            found.setdefault(test.partition("::")[0], []).append(test)
+        return {path: tuple(tests) for path, tests in found.items()}
+
     async def run(  # noqa: PLR0913 - one run has these dials, all but two of them defaulted
         self,
         tests: Sequence[str] | None,
@@ -227,12 +248,17 @@ class Harness:
         seconds_per_test: float = 10.0,
         seconds: float = 60.0,
         fail_fast: bool = False,
+        coverage_seconds: float | None = None,
+        last: Sequence[str] = (),
+        expand: bool = False,
     ) -> Execution:
         """Run tests (None: the selected ones, or all) in a fresh layer.
 
         A test that hangs ends as TIMED_OUT after `seconds_per_test`, with the frames where it hung. After `seconds`
         no further test is started. `fail_fast` stops at the first red test; the run is then not `complete`. No tests
-        at all give an empty run.
+        at all give an empty run. `coverage_seconds` bounds how long lines are recorded in all (CPU): the first tests
+        have coverage, the others none. Tests in `last` run after all others. `expand`: `tests` may be files, and the
+        run has a result for each test in them.
         Raises SandboxError only.
         """
         wanted = tuple(tests) if tests is not None else self.selected or await self.collect()
@@ -243,14 +269,16 @@ class Harness:
             coverage=coverage,
             seconds_per_test=seconds_per_test,
             fail_fast=fail_fast,
+            coverage_seconds=coverage_seconds,
+            last=tuple(last),
         )
-        execution = await self._execute(request, wanted, layer)
+        execution = await self._execute(request, None if expand else wanted, layer)
         results = {value.id: value for value in execution.run.results}
         self.seen.setdefault(foundation(layer), {}).update(results)
         return execution
 
-    async def _execute(self, request: Request, wanted: tuple[str, ...], layer: Layer | None) -> Execution:
-        """Run what is asked for in a fresh layer."""
+    async def _execute(self, request: Request, wanted: tuple[str, ...] | None, layer: Layer | None) -> Execution:
+        """Run what is asked for in a fresh layer; `wanted` None: the results of whatever is collected."""
         async with self.session.layer(layer) as opened:
             if self.runner is Runner.COMMAND:
                 limits = bounded(self.place.limits, min(request.seconds, request.seconds_per_test))
@@ -259,7 +287,7 @@ class Harness:
             nonce = make_nonce()
             result = await opened.run(command_for(request, self.place, nonce=nonce))
             report = report_in(result, nonce)
-            run = run_of(Finished(result, report, self._shown(wanted), wanted, opened.root))
+            run = run_of(Finished(result, report, self._shown(request.tests or ()), wanted, opened.root))
             return Execution(run, report.coverage)
 
     def screen(
@@ -299,7 +327,13 @@ class Harness:
 
     def _request(self, mode: str, tests: tuple[str, ...] | None, *, seconds: float = 60.0) -> Request:
         return Request(
-            mode, self.runner.value, self.options, tests=tests, drop_addopts=self.drop_addopts, seconds=seconds
+            mode,
+            self.runner.value,
+            self.options,
+            tests=tests,
+            drop_addopts=self.drop_addopts,
+            seconds=seconds,
+            folder=self.folder,
         )
 
     def _shown(self, tests: Sequence[str]) -> tuple[str, ...]:

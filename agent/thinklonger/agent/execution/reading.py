@@ -94,7 +94,8 @@ def read_report(records: Iterable[Record]) -> Report:
             case "test":
                 running = None
                 results[record["id"]] = result_of(record["id"], record, Outcome(record["outcome"]))
-                coverage[record["id"]] = lines_of(record.get("lines", {}))
+                if record.get("lines") is not None:
+                    coverage[record["id"]] = lines_of(record["lines"])
             case "broken":
                 local.update([record["path"]] if record["local"] else ())
                 broken[record["path"]] = result_of(record["path"], record, broken_outcome(record))

@@ -30,6 +30,9 @@ class Request:
     `mode`: probe, collect, run or serve. `runner`: auto, pytest, unittest or command. `arguments`: the words of the
     user's command after the runner. `tests`: ids to run, or None for whatever the arguments select. `program`: whose
     presence a probe is to check. `candidates`: what serve is to try (id, contents in base64 by path).
+    `coverage_seconds`: how long lines are recorded in all (CPU; None: without end). `last`: tests that run after all
+    others. `folder`: where the tests run, below the root. `plain`: assertions are not rewritten, which makes collecting
+    cheap and red tests tell less. `idle`: everything else on the machine goes first.
     """
 
     mode: str
@@ -43,6 +46,11 @@ class Request:
     seconds_per_test: float = 10.0
     seconds: float = 60.0
     candidates: tuple[Mapping[str, object], ...] = ()
+    coverage_seconds: float | None = None
+    last: tuple[str, ...] = ()
+    folder: str = ""
+    plain: bool = False
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,22 +11,24 @@ from typing import Any
 class Candidate:
     """A candidate's files, to be put in place and taken back."""
 
-    def __init__(self, fields: dict[str, Any]) -> None:
+    def __init__(self, fields: dict[str, Any], root: str) -> None:
         """Take the fields of the JSON object: the id, and contents in base64 by path (None: removed)."""
         self.id: str = fields["id"]
         files: dict[str, str | None] = fields["files"]
         self.files = {path: None if text is None else base64.b64decode(text) for path, text in files.items()}
+        self._root = root
         self._saved: dict[str, tuple[bytes, os.stat_result] | None] = {}
 
     def apply(self, serial: int) -> None:
         """Write the files; their times differ from every other candidate's, so that no bytecode can be mistaken."""
-        for path, content in self.files.items():
+        for name, content in self.files.items():
+            path = os.path.join(self._root, name)
             self._saved[path] = snapshot(path)
             if content is None:
                 if os.path.exists(path):
                     os.unlink(path)
                 continue
-            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as file:
                 file.write(content)
             saved = self._saved[path]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Iterable
@@ -156,6 +157,60 @@ class MonitoredLines:
         if path is not None:
             self._found.setdefault(path, set()).add(line)
         return self._monitoring.DISABLE
+
+
+class BoundedLines:
+    """A recorder that stops when it has slowed the tests down for so many seconds (of CPU); the tests go on.
+
+    The lines of the test that runs then are those until then; tests after it have none.
+    """
+
+    def __init__(self, lines: TracedLines | MonitoredLines, seconds: float | None) -> None:
+        """Record for `seconds` in all; None: without end."""
+        self._lines = lines
+        self._left = seconds
+        self._started = False
+        self._recording = False
+
+    def start(self) -> None:
+        """A test begins."""
+        self._started = False
+        if self._left is not None:
+            if self._left <= 0 or threading.current_thread() is not threading.main_thread():
+                return
+            signal.signal(signal.SIGVTALRM, self._halt)
+            signal.setitimer(signal.ITIMER_VIRTUAL, max(self._left, 0.01))
+        self._started = self._recording = True
+        self._lines.start()
+
+    def stop(self) -> dict[str, list[list[int]]] | None:
+        """The test has ended: the lines that it ran, by path; None where nobody looked."""
+        if not self._started:
+            return None
+        if self._left is not None:
+            left = signal.setitimer(signal.ITIMER_VIRTUAL, 0)[0]
+            self._left = left if self._recording else 0.0
+        self._started = self._recording = False
+        return self._lines.stop()
+
+    def pause(self) -> None:
+        """See nothing until `resume`."""
+        self._lines.pause()
+
+    def resume(self) -> None:
+        """See again what this test runs."""
+        if self._recording:
+            self._lines.resume()
+
+    def _halt(self, _number: int, _frame: FrameType | None) -> None:
+        self._left = 0.0
+        self._recording = False
+        self._lines.pause()
+
+
+def bounded_lines(places: Places, seconds: float | None) -> BoundedLines:
+    """The recorder that this interpreter has, bounded."""
+    return BoundedLines(record_lines(places), seconds)
 
 
 def record_lines(places: Places) -> TracedLines | MonitoredLines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -29,6 +30,8 @@ def main() -> None:
 
         serve(request)
         return
+    if request.idle:
+        give_way()
     out = os.environ["THINKLONGER_OUT"]
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     report = Report(os.open(os.path.join(out, REPORT), flags, 0o600), request.nonce)
@@ -82,8 +85,25 @@ def execute(runner: str, run: Run) -> int:
     else:
         from . import unittest_runner as module  # type: ignore[no-redef] # noqa: PLC0415 - the same functions
     run.report.write("runner", dict(identity(), runner=runner, version=module.version(), lent=lent, found=True))
-    extend_path(run.root)
+    enter(run)
     return module.execute(run)
+
+
+def enter(run: Run) -> None:
+    """Make the tree importable, and go to the folder from which its tests run."""
+    extend_path(run.root)
+    folder = os.path.join(run.root, run.request.folder)
+    if run.request.folder and os.path.isdir(folder):
+        os.chdir(folder)
+        sys.path.insert(0, folder)
+
+
+def give_way() -> None:
+    """Let everything else on the machine go first, as far as the system has means for it."""
+    with contextlib.suppress(OSError):
+        os.nice(15)
+    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as file:
+        file.write("15")
 
 
 def extend_path(root: str) -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Callable, Generator
 
 import pytest
 
-from .lines import record_lines
-from .request import Bounded, Run, flush, silence
+from .lines import bounded_lines
+from .request import Bounded, Run, bare, flush, silence
 
 if TYPE_CHECKING:
-    from .lines import MonitoredLines, TracedLines
+    from .lines import BoundedLines
 
 TERMINAL_LIMIT = 200_000
 NARROW = 8
@@ -29,8 +29,9 @@ TAMED = (
     ("pytest_rerunfailures", ("--reruns=0",)),
     ("pytest_sugar", ("-p", "no:sugar")),
     ("pytest_benchmark", ("--benchmark-disable",)),
+    ("_hypothesis_pytestplugin", ("--hypothesis-seed=0",)),
 )
-"""Plugins that would spread, shuffle, repeat, time or slow down the tests, and what keeps them from it."""
+"""Plugins that would spread, shuffle, repeat, time, slow down or vary the tests, and what keeps them from it."""
 
 
 def arguments(run: Run) -> list[str]:
@@ -44,18 +45,25 @@ def arguments(run: Run) -> list[str]:
             line += options
     if request.drop_addopts:
         line += ["-o", "addopts="]
+    if request.plain:
+        line.append("--assert=plain")
     if request.mode != "collect":
         line.append("--continue-on-collection-errors")
-    return line + targets(request.tests)
+    return line + [os.path.join(run.root, target) if request.folder else target for target in targets(request.tests)]
 
 
 def targets(tests: list[str] | None) -> list[str]:
     """What pytest is to collect so that these tests are among it."""
     if tests is None:
         return []
-    if len(tests) <= NARROW:
-        return list(dict.fromkeys(test.partition("[")[0] for test in tests))
-    return list(dict.fromkeys(test.partition("::")[0] for test in tests))
+    narrow = len(tests) <= NARROW
+    found = [(path, bare(test) if narrow else path) for test in tests for path in [test.partition("::")[0]]]
+    return list(dict.fromkeys(named if "[" not in path else outside(path) for path, named in found))
+
+
+def outside(path: str) -> str:
+    """The folder around the part of a path that has a bracket, which pytest would take for parameters."""
+    return path.partition("[")[0].rpartition("/")[0] or "."
 
 
 def execute(run: Run) -> int:
@@ -81,7 +89,7 @@ class Plugin:
         """Report to the run."""
         self.run = run
         self.configured = False
-        self._lines: TracedLines | MonitoredLines | None = record_lines(run.places) if run.request.coverage else None
+        self._lines = bounded_lines(run.places, run.request.coverage_seconds) if run.request.coverage else None
         if self._lines is not None:
             describe_unseen(self._lines)
         self._record: dict[str, Any] = {}
@@ -149,6 +157,8 @@ class Plugin:
         if len(kept) != len(items):
             config.hook.pytest_deselected(items=[item for item in items if not self.run.wants(item.nodeid)])
             items[:] = kept
+        last = self.run.request.last
+        items.sort(key=lambda item: item.nodeid in last)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -187,7 +197,7 @@ class Plugin:
             self.run.lines = self._lines.stop
             self._lines.start()
         yield
-        lines = {} if self._lines is None else self._lines.stop()
+        lines = None if self._lines is None else self._lines.stop()
         seconds = time.monotonic() - self._since
         self.run.finished(dict(self._record, seconds=seconds, lines=lines))
 
@@ -247,7 +257,7 @@ class Plugin:
                 record.update(outcome="timed-out", exception="Timeout", text="", frames=self.run.watch.frames)
 
 
-def describe_unseen(lines: MonitoredLines | TracedLines) -> None:
+def describe_unseen(lines: BoundedLines) -> None:
     """What pytest runs to describe a failed assertion (`__repr__`, `__eq__`) is no part of what the test runs."""
     module: Any = sys.modules.get("_pytest.assertion.rewrite")
 

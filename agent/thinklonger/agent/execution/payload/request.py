@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import sys
 import time
@@ -39,6 +40,11 @@ class Request:
         self.lent: str | None = fields["lent"]
         self.candidates: list[dict[str, Any]] = fields["candidates"]
         self.memory_bytes: int = fields["memory_bytes"]
+        self.coverage_seconds: float | None = fields["coverage_seconds"]
+        self.last: frozenset[str] = frozenset(fields["last"])
+        self.folder: str = fields["folder"]
+        self.plain: bool = fields["plain"]
+        self.idle: bool = fields["idle"]
 
 
 class Run:
@@ -59,7 +65,7 @@ class Run:
         self.before_tests: Callable[[], None] = nothing
         self.leave: Callable[[], None] | None = None
         self.running: dict[str, Any] | None = None
-        self.lines: Callable[[], dict[str, Any]] = dict
+        self.lines: Callable[[], dict[str, Any] | None] = dict
         self._end = time.monotonic() + request.seconds
 
     @property
@@ -80,7 +86,7 @@ class Run:
         """Whether the test is selected: by its id, by its id without parameters, or by its file or class."""
         if self.wanted is None or test in self.wanted:
             return True
-        name = test.partition("[")[0]
+        name = bare(test)
         while name:
             if name in self.wanted:
                 return True
@@ -91,6 +97,7 @@ class Run:
         """Report that a test begins, so that a process that dies in it is attributed to it."""
         self.running = {"id": test}
         self.report.write("start", {"id": test})
+        seed()
 
     def finished(self, record: dict[str, Any]) -> None:
         """Report what a test gave; a candidate that has shown its first red test leaves here."""
@@ -119,6 +126,20 @@ class Run:
             hang: dict[str, Any] = {"outcome": "timed-out", "exception": "Timeout", "text": "", "seconds": 0.0}
             self.report.write("test", dict(self.running, frames=self.watch.frames, lines=self.lines(), **hang))
         os._exit(3)
+
+
+def bare(test: str) -> str:
+    """A test's id without its parameters; a bracket may also stand in a folder's name."""
+    path, separator, inner = test.partition("::")
+    return path + separator + inner.partition("[")[0]
+
+
+def seed() -> None:
+    """Start the known sources of chance anew, so that a test does the same whatever ran before it."""
+    random.seed(0)
+    numpy = getattr(sys.modules.get("numpy"), "random", None)
+    if numpy is not None:
+        numpy.seed(0)
 
 
 def nothing() -> None:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from .candidates import Candidate
 from .channels import announce, read_line, read_lines, send
 from .imports import preload, watch_imports, watch_rewriting
-from .main import choose_runner, extend_path
+from .main import choose_runner, enter
 from .processes import gather, has_threads, kill_tree, leave, limit_memory
 from .report import Report
 from .request import Request, Run, nothing, silence
@@ -49,7 +49,7 @@ class Server:
         self.request = request
         self.run = run
         self.runner = runner
-        self.candidates = [Candidate(fields) for fields in request.candidates]
+        self.candidates = [Candidate(fields, run.root) for fields in request.candidates]
         patched = {path for candidate in self.candidates for path in candidate.files if path.endswith(".py")}
         self.watched = {os.path.join(run.root, path): path for path in sorted(patched)}
         self.role = "server"
@@ -276,7 +276,7 @@ def serve(request: Request) -> None:
         from . import unittest_runner as module  # type: ignore[no-redef] # noqa: PLC0415 - the same functions
 
         hook = None
-    extend_path(run.root)
+    enter(run)
     server = Server(request, run, module)
     watch_imports(server)
     if hook is not None:

@@ -13,7 +13,7 @@ import unittest
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Tuple
 
 from .discovery import test_files
-from .lines import record_lines
+from .lines import bounded_lines
 from .request import Bounded, Run, silence
 from .watch import hang_record
 
@@ -73,6 +73,7 @@ def execute(run: Run) -> int:
     terminal = Bounded(real, TERMINAL_LIMIT)
     silence()
     cases = [case for case in collect(run) if run.wants(identify(run, case))]
+    cases.sort(key=lambda case: identify(run, case) in run.request.last)
     run.report.write("plan", {"tests": [identify(run, case) for case in cases], "positional": run.request.arguments})
     if run.request.mode == "collect":
         return 0 if cases else 5
@@ -203,7 +204,7 @@ class Result(unittest.TestResult):
         self.red = 0
         self._run = run
         self._terminal = terminal
-        self._lines = record_lines(run.places) if run.request.coverage else None
+        self._lines = bounded_lines(run.places, run.request.coverage_seconds) if run.request.coverage else None
         self._record: dict[str, Any] = {}
         self._since = 0.0
         self._reported: list[str] = []
@@ -227,7 +228,7 @@ class Result(unittest.TestResult):
     def stopTest(self, test: unittest.TestCase) -> None:
         """The test has ended."""
         self._run.watch.disarm()
-        lines = {} if self._lines is None else self._lines.stop()
+        lines = None if self._lines is None else self._lines.stop()
         record = dict(self._record, seconds=time.monotonic() - self._since, lines=lines)
         if record["outcome"] not in ("passed", "skipped"):
             self.red += 1
