@@ -130,7 +130,7 @@ class Trial(Survey):
         self.coverage = {**self.coverage, **found.coverage}
         yield Reproduced(found.tests, found.run)
         baseline = self.baseline = await self._around(harness, found)
-        await self._trace(harness, baseline)
+        await self.trace(harness, baseline)
         seconds = sum(baseline.timings.values())
         red = tuple(test for test in baseline.already_red if test not in found.tests)
         yield RegressionChosen(len(baseline.run.results), len(baseline.green), red, baseline.flaky, seconds)
@@ -189,7 +189,7 @@ class Trial(Survey):
         near = choose_test_files(self.repository, changed=suspects, files=files, seconds=regression.seconds)
         return list(dict.fromkeys((*(path for path in files if path in asked), *near)))
 
-    async def _trace(self, harness: Harness, baseline: Baseline) -> None:
+    async def trace(self, harness: Harness, baseline: Baseline) -> None:
         """Run quick green tests once more under the tracer."""
         traced: list[str] = []
         seconds = 0.0
