@@ -49,6 +49,34 @@ def from_environment(folder: Path, root: Path) -> Interpreter | None:
     return replace(found, readable=distinct([folder, *installation(base, root), *lent_folders(found)]))
 
 
+def from_prefix(folder: Path, root: Path) -> Interpreter | None:
+    """The Python of an installation that is whole (a conda environment is one); None for any other folder."""
+    executable = folder / "bin" / "python"
+    try:
+        executable.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return None
+    if not standard_libraries(folder):
+        return None
+    return Interpreter(executable, folder, distinct(installation(folder, root)), origin=folder.name)
+
+
+def from_executable(executable: Path, root: Path) -> Interpreter | None:
+    """The Python that a person names by its executable or by its environment's folder; None where there is none."""
+    named = Path(os.path.abspath(executable))  # noqa: PTH100 - links stay: they lead out of an environment
+    folder = named if named.is_dir() else named.parent.parent
+    found = from_environment(folder, root) or from_prefix(folder, root)
+    if found is not None or not named.is_file():
+        return found
+    try:
+        prefix = named.resolve(strict=True).parent.parent
+    except (OSError, RuntimeError):
+        return None
+    if not standard_libraries(prefix):
+        return None
+    return Interpreter(named, prefix, distinct(installation(prefix, root)), origin=named.name)
+
+
 def current(root: Path) -> Interpreter:
     """The Python that runs ThinkLonger; its environment is the user's own, so what it links to is shown as well."""
     prefix = Path(sys.prefix)

@@ -1,0 +1,240 @@
+"""Provides what a repository's tests run in: what the user says, what is at hand, what was or may be built, our own.
+
+Each candidate has to prove itself: the tests are collected in the sandbox. The first one that does is taken.
+"""
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
+
+from thinklonger.agent.errors import ExecutionError, boundary
+from thinklonger.agent.execution.environments import building, shelf
+from thinklonger.agent.execution.environments.at_hand import find_at_hand
+from thinklonger.agent.execution.environments.laying import LaidSession
+from thinklonger.agent.execution.environments.nouns import Environment, Needs, Origin, Permission, Python, Recipe
+from thinklonger.agent.execution.environments.project import read_generated
+from thinklonger.agent.execution.environments.pythons import choose_python, find_pythons
+from thinklonger.agent.execution.environments.survey import survey
+from thinklonger.agent.execution.harness import Harness
+from thinklonger.agent.execution.interpreter import current, from_environment, from_executable
+from thinklonger.agent.protocols import Sandbox, SandboxSession
+from thinklonger.agent.types import Interpreter, Message
+
+Prove: TypeAlias = Callable[[SandboxSession, Interpreter], Awaitable[Harness]]
+"""Proves that the tests run in a session with an interpreter; raises ExecutionError where they don't."""
+ROUNDS = 3
+"""How often what is found missing at the proof is installed and the proof tried again."""
+NO_MODULE = re.compile(r"No module named '?([\w.]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """An environment that has proved itself, with the session and the harness of the proof; `notes` are for people."""
+
+    environment: Environment
+    session: SandboxSession
+    harness: Harness
+    notes: tuple[Message, ...]
+
+
+@asynccontextmanager
+async def open_environment(
+    sandbox: Sandbox, root: Path, files: Collection[PurePosixPath], *, permission: Permission, prove: Prove
+) -> AsyncGenerator[Provided]:
+    """The first environment that proves itself, its session open while the context lasts.
+
+    Raises ExecutionError with the first error that matters where none does, SandboxError where the sandbox fails.
+    """
+    async with AsyncExitStack() as stack:
+        yield await find_environment(stack, Repository(sandbox, root, files, permission, prove))
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """What has to be provided for, and how it is opened and proved."""
+
+    sandbox: Sandbox
+    root: Path
+    files: Collection[PurePosixPath]
+    permission: Permission
+    prove: Prove
+
+    async def open(self, stack: AsyncExitStack, environment: Environment) -> tuple[SandboxSession, Harness]:
+        """Open a session with an environment and prove it; the session stays open on the stack if it does."""
+        async with AsyncExitStack() as trial:
+            opened = self.sandbox.open(self.root, self.files, readable=environment.interpreter.readable)
+            session: SandboxSession = await trial.enter_async_context(opened)
+            if environment.generated:
+                session = LaidSession(session, environment.generated)
+            harness = await self.prove(session, environment.interpreter)
+            stack.push_async_exit(trial.pop_all())
+        return session, harness
+
+
+async def find_environment(stack: AsyncExitStack, repository: Repository) -> Provided:
+    """Try the candidates in order."""
+    failures: list[ExecutionError] = []
+    needs = await asyncio.to_thread(survey, repository.root, repository.files)
+    notes = list(needs.problems)
+    poor: Environment | None = None
+    for environment in at_hand(repository.root, repository.permission):
+        try:
+            async with AsyncExitStack() as trial:
+                session, harness = await repository.open(trial, environment)
+                if not (missing_at(harness) and repository.permission.build and environment.origin is Origin.AT_HAND):
+                    stack.push_async_exit(trial.pop_all())
+                    return Provided(environment, session, harness, tuple(notes))
+                poor = poor or environment
+        except ExecutionError as error:
+            failures.append(error)
+            if environment.origin is Origin.GIVEN:
+                raise
+    try:
+        found = await find_built(stack, repository, needs)
+    except ExecutionError as error:
+        failures.insert(0, error)
+        notes.append(Message("environments.not-built", {"reason": str(error)}))
+        found = None
+    if found is not None:
+        return replace(found, notes=(*notes, *found.notes))
+    for environment in filter(None, (poor, our_own(repository.root))):
+        try:
+            session, harness = await repository.open(stack, environment)
+        except ExecutionError as error:
+            failures.append(error)
+        else:
+            return Provided(environment, session, harness, tuple(notes))
+    raise failures[0]
+
+
+def at_hand(root: Path, permission: Permission) -> Iterator[Environment]:
+    """What the user says; else what lies ready."""
+    if permission.interpreter:
+        interpreter = from_executable(Path(permission.interpreter).expanduser(), root)
+        if interpreter is None:
+            raise ExecutionError("environments.no-interpreter", interpreter=permission.interpreter)
+        yield Environment(interpreter, Origin.GIVEN, Message("environments.given", {"path": permission.interpreter}))
+        return
+    for interpreter, reason in find_at_hand(root):
+        yield Environment(interpreter, Origin.AT_HAND, reason)
+
+
+def our_own(root: Path) -> Environment:
+    """The Python that runs ThinkLonger."""
+    return Environment(current(root), Origin.CURRENT, Message("environments.current"))
+
+
+async def find_built(stack: AsyncExitStack, repository: Repository, needs: Needs) -> Provided | None:
+    """The environment that was built for this state, or is built now; None where there is none and none may be built.
+
+    Raises ExecutionError where building or the proof fails.
+    """
+    permission = repository.permission
+    if needs.python2 and permission.build:
+        raise ExecutionError("environments.python-2")
+    python = choose(needs, permission)
+    if python is None:
+        if permission.build:
+            raise ExecutionError("environments.no-python", wanted=needs.requires_python or ">=3.8")
+        return None
+    place = permission.cache / "environments"
+    folder = place / shelf.key_of(repository.root, needs, python, permission.moment, permission.index)
+    recipe = await asyncio.to_thread(shelf.load, folder)
+    if recipe is None and not permission.build:
+        return None
+    async with shelf.claimed(folder):
+        recipe = await asyncio.to_thread(shelf.load, folder)
+        if recipe is None:
+            await asyncio.to_thread(shelf.forget_old, place, folder)
+            recipe = await build(repository, needs, python, folder)
+        return await prove_built(stack, repository, needs, python, Shelved(folder, recipe))
+
+
+def choose(needs: Needs, permission: Permission) -> Python | None:
+    """The Python to build with."""
+    return choose_python(find_pythons(), needs, (permission.moment or datetime.now(UTC)).date())
+
+
+async def build(repository: Repository, needs: Needs, python: Python, folder: Path) -> Recipe:
+    """Build it; a build that fails or is cancelled leaves nothing."""
+    await asyncio.to_thread(shelf.empty, folder)
+    try:
+        with boundary(ExecutionError, "environments.build-broken"):
+            recipe = await building.build(
+                repository.root, repository.files, needs, python, repository.permission, folder
+            )
+            await asyncio.to_thread(shelf.store, folder, recipe)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A built environment: its folder and how it was built."""
+
+    folder: Path
+    recipe: Recipe
+
+
+async def prove_built(
+    stack: AsyncExitStack, repository: Repository, needs: Needs, python: Python, shelved: Shelved
+) -> Provided:
+    """Prove it; what turns out to be missing is installed, a few times at most."""
+    recipe = shelved.recipe
+    tried: set[str] = set()
+    for _ in range(ROUNDS):
+        environment = await asyncio.to_thread(environment_of, repository.root, Shelved(shelved.folder, recipe))
+        failure: ExecutionError | None = None
+        async with AsyncExitStack() as trial:
+            try:
+                session, harness = await repository.open(trial, environment)
+                missing = missing_at(harness) - tried
+            except ExecutionError as error:
+                failure, missing = error, missing_in(error.message) - tried
+            else:
+                if not missing or not repository.permission.build:
+                    stack.push_async_exit(trial.pop_all())
+                    return Provided(environment, session, harness, ())
+        if not missing or not repository.permission.build:
+            raise failure or ExecutionError("environments.unproved")
+        tried |= missing
+        recipe = await building.extend(
+            repository.root, needs, python, repository.permission, shelved.folder, recipe, sorted(missing)
+        )
+        await asyncio.to_thread(shelf.store, shelved.folder, recipe)
+    session, harness = await repository.open(stack, environment_of(repository.root, Shelved(shelved.folder, recipe)))
+    return Provided(environment_of(repository.root, Shelved(shelved.folder, recipe)), session, harness, ())
+
+
+def environment_of(root: Path, shelved: Shelved) -> Environment:
+    """The environment in a folder of the shelf. Raises ExecutionError where it is not whole."""
+    interpreter = from_environment(shelved.folder / "env", root)
+    if interpreter is None:
+        raise ExecutionError("environments.no-interpreter", interpreter=str(shelved.folder / "env"))
+    reason = Message(
+        "environments.built", {"count": len(shelved.recipe.installed), "python": shelved.recipe.python_version}
+    )
+    generated = read_generated(shelved.folder / "generated")
+    return Environment(replace(interpreter, origin=Origin.BUILT), Origin.BUILT, reason, shelved.recipe, generated)
+
+
+def missing_at(harness: Harness) -> set[str]:
+    """The modules that keep test files from being collected."""
+    return {module for problem in harness.problems for module in missing_in(problem)}
+
+
+def missing_in(message: Message) -> set[str]:
+    """The module that a message says is missing."""
+    named = message.params.get("module")
+    if isinstance(named, str) and named:
+        return {named.partition(".")[0]}
+    found = NO_MODULE.search(str(message.params.get("reason", "")))
+    return {found[1].partition(".")[0]} if found else set()
