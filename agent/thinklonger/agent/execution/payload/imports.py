@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.machinery
+import os
 import sys
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Container
 
 if TYPE_CHECKING:
     from types import CodeType, ModuleType
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 def watch_imports(server: Server) -> None:
     """Have the server told before a source file is loaded; bytecode of a patched file is neither read nor written."""
+    forget(server.watched)
     loader = importlib.machinery.SourceFileLoader
     original = loader.get_code
 
@@ -25,6 +27,23 @@ def watch_imports(server: Server) -> None:
         return original(self, fullname)
 
     loader.get_code = get_code  # type: ignore[method-assign] # the one place through which all source imports go
+
+
+def forget(paths: Container[str]) -> None:
+    """Forget the packages of these files where the runner itself has imported them: the tests load them anew.
+
+    Else a candidate for a package that the runner uses, too (pytest imports pygments), would never be seen. What the
+    runner is made of can't be loaded twice.
+    """
+    found: set[str] = set()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and os.path.abspath(file) in paths:
+            found.add(name.partition(".")[0])
+    found -= {"pytest", "_pytest", "unittest", "thinklonger_payload", __name__.partition(".")[0]}
+    for name in list(sys.modules):
+        if name.partition(".")[0] in found:
+            del sys.modules[name]
 
 
 def watch_rewriting(server: Server, hook: type) -> None:
