@@ -34,6 +34,7 @@ class Options:
     json: bool = False
     format: str | None = None
     run: str = ""
+    moved: str = ""
     budget: str | None = None
     engine: str | None = None
     model: str | None = None
@@ -183,7 +184,7 @@ def _index(parser: argparse.ArgumentParser, words: Words) -> None:
 
 def _runs(parser: argparse.ArgumentParser, words: Words) -> None:
     actions = parser.add_subparsers(dest="action", metavar="COMMAND", title=words.say("help.commands"))
-    for name in ("list", "show"):
+    for name in ("list", "show", "verify"):
         action = actions.add_parser(
             name,
             help=words.say(f"help.runs-{name}"),
@@ -192,9 +193,12 @@ def _runs(parser: argparse.ArgumentParser, words: Words) -> None:
             allow_abbrev=False,
         )
         _describe(action, f"runs-{name}", words)
-        if name == "show":
+        if name != "list":
             which = action.add_argument_group(words.say("help.group-run"))
             which.add_argument("run", metavar="RUN", help=words.say("help.run"))
+            if name == "verify":
+                which.add_argument("--repo", metavar="DIR", dest="moved", help=words.say("help.moved"))
+                _sandbox(which, words)
         _json(action.add_argument_group(words.say("help.group-result")), words)
         _general(action, words)
 

@@ -1,4 +1,4 @@
-"""`runs list` and `runs show`: records, for a person or a machine."""
+"""`runs list` and `runs show`: records, for a person or a machine; `runs verify` is next door."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -26,8 +26,16 @@ _JOB_WIDTH = 9
 
 
 def runs(desk: Desk) -> int:
-    """Run `thinklonger runs list` or `runs show`."""
-    return _list(desk) if desk.options.action == "list" else _show(desk)
+    """Run `thinklonger runs list`, `runs show` or `runs verify`."""
+    match desk.options.action:
+        case "list":
+            return _list(desk)
+        case "show":
+            return _show(desk)
+        case _:
+            from thinklonger.cli.recheck import verify  # noqa: PLC0415 (it runs tests: heavy)
+
+            return verify(desk)
 
 
 def _list(desk: Desk) -> int:

@@ -7,15 +7,17 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import TypeVar
 
-from thinklonger.agent.trace.events import Event
 from thinklonger.cli.leaving import CANCELLED, SIGNALS, interrupt_on_signals
+
+Step = TypeVar("Step")
 
 PATIENCE = 0.5
 """Seconds after the first signal before code that keeps the event loop busy is interrupted where it stands."""
 
 
-def watch(events: AsyncGenerator[Event], show: Callable[[Event], None], *, give_up: Callable[[], None]) -> bool:
+def watch(events: AsyncGenerator[Step], show: Callable[[Step], None], *, give_up: Callable[[], None]) -> bool:
     """Show every event of a run until it ends (True) or the user stops it (False).
 
     `give_up` is called before a second signal ends the process on the spot.
@@ -26,7 +28,7 @@ def watch(events: AsyncGenerator[Event], show: Callable[[Event], None], *, give_
         return False
 
 
-async def _watch(events: AsyncGenerator[Event], show: Callable[[Event], None], give_up: Callable[[], None]) -> bool:
+async def _watch(events: AsyncGenerator[Step], show: Callable[[Step], None], give_up: Callable[[], None]) -> bool:
     stop = _Stop()
     task = asyncio.ensure_future(_follow(events, show, stop))
     with _stopped_by_signals(task, stop, give_up):
@@ -37,7 +39,7 @@ async def _watch(events: AsyncGenerator[Event], show: Callable[[Event], None], g
         return True
 
 
-async def _follow(events: AsyncGenerator[Event], show: Callable[[Event], None], stop: "_Stop") -> None:
+async def _follow(events: AsyncGenerator[Step], show: Callable[[Step], None], stop: "_Stop") -> None:
     async with aclosing(events):
         async for event in events:
             show(event)
