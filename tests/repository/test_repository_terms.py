@@ -11,7 +11,7 @@ from repository_trees import CALENDAR, Opener, committed, git, write
 from thinklonger.agent.repository import Posting, split_terms
 from thinklonger.agent.repository.inversion import Inversion, tf_of, unpacked
 from thinklonger.agent.repository.record import Definition, FileRecord, Import, Kind, Outline, decode, encode
-from thinklonger.agent.repository.terms import BYTE_TABLE, LONGEST_TERM, terms_of_word
+from thinklonger.agent.repository.terms import BYTE_TABLE, LONGEST_TERM, cut_words, terms_of_word
 
 
 def test_words_are_cut_into_parts() -> None:
@@ -31,6 +31,12 @@ def test_terms_are_clean(text: str) -> None:
     for term in split_terms(text):
         assert 0 < len(term) <= LONGEST_TERM
         assert not any(character.isspace() for character in term)
+
+
+@given(st.lists(st.from_regex(r"[A-Za-z0-9_]{1,12}|[\wé中]{1,8}", fullmatch=True) | st.just("a" * 201)))
+def test_many_words_are_cut_like_each(words: list[str]) -> None:
+    """Words cut together have the terms that each of them has alone."""
+    assert list(map(tuple, cut_words(words))) == list(map(terms_of_word, words))
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r")))

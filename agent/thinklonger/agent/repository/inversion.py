@@ -11,9 +11,9 @@ from typing import NamedTuple, cast
 from thinklonger.agent.repository.language import Analysis, GrammarError, Language
 from thinklonger.agent.repository.languages import BY_SUFFIX
 from thinklonger.agent.repository.record import NOTHING, encode
-from thinklonger.agent.repository.terms import BYTE_TABLE, LONGEST_TERM, terms_of_word
+from thinklonger.agent.repository.terms import BYTE_TABLE, LONGEST_TERM, cut_words, terms_of_word
 
-NAME_KEY = b"="
+NAME_KEY = "="
 """Before a bare, case-sensitive name that no term stands for: the files that define or assign it. No term starts so."""
 PARSER_FAILED = -1
 """As an error line: the parser broke on this content."""
@@ -24,7 +24,7 @@ MOST_NUMBERS = 1 << 24
 _COUNTS = (1 << NUMBER_SHIFT) - 1
 _BODY_LIMIT, _DOCSTRINGS_LIMIT, _SYMBOLS_LIMIT = (1 << 16) - 1, (1 << 14) - 1, (1 << 10) - 1
 
-TEST_PREFIXES = tuple(sorted({language.test_prefix for language in BY_SUFFIX.values()}))
+_TEST_PREFIXES = tuple(sorted({language.test_prefix.encode() for language in BY_SUFFIX.values()}))
 
 _GROUP = 128
 """Files parsed before their terms are counted: parser and counter want the processor's caches for themselves
@@ -91,7 +91,8 @@ class Inversion:
         self.size = 0
         self._documents: list[Document] = []
         self._pending: list[_Pending] = []
-        self._postings: defaultdict[bytes, array[int]] = defaultdict(partial(array, "Q"))
+        self._words: defaultdict[bytes, array[int]] = defaultdict(partial(array, "Q"))
+        self._names: defaultdict[bytes, array[int]] = defaultdict(partial(array, "Q"))
 
     def add(self, number: int, key: bytes, content: bytes, suffix: str) -> None:
         """Parse one content; binary data is known and empty."""
@@ -116,20 +117,23 @@ class Inversion:
         """All documents, and each term's and key's postings. The last thing to ask for."""
         self._count_pending()
         pieces: defaultdict[str, list[bytes]] = defaultdict(list)
-        for word, postings in self._postings.items():
+        longer: dict[bytes, bytes] = {}
+        for word, postings in self._words.items():
             data = _packed(postings)
-            sign = word[:1]
             if word.isalpha() and word.islower() and 1 < len(word) <= LONGEST_TERM:
                 pieces[word.decode()].append(data)  # most words are their own and only term
-                continue
-            text = (word[1:] if sign == NAME_KEY else word).decode("utf-8", "replace")
-            terms = terms_of_word(text)
-            if sign == NAME_KEY and _without_term(text, terms):
-                pieces[NAME_KEY.decode() + text].append(data)
-                if text.startswith(TEST_PREFIXES):
-                    continue  # a sentence about other code: its words count in the body
-            for term in terms if len(terms) <= 1 else dict.fromkeys(terms):
-                pieces[term].append(data)
+            else:
+                longer[word] = data
+        _spread(longer, pieces)
+        names: dict[bytes, bytes] = {}
+        for name, postings in self._names.items():
+            data = _packed(postings)
+            if name.startswith(_TEST_PREFIXES):
+                pieces[_key(name)].append(data)  # a sentence about other code: its words count in the body
+            else:
+                names[name] = data
+        for name in _spread(names, pieces):
+            pieces[_key(name)].append(names[name])
         return self._documents, {term: b"".join(parts) for term, parts in pieces.items()}
 
     def _count_pending(self) -> None:
@@ -152,13 +156,36 @@ class Inversion:
         _cap(in_body, lengths[2], _BODY_LIMIT)
         for word, count in in_docstrings.items():
             in_body[word] += count << DOCSTRINGS_SHIFT
-        for name, count in in_names.items():
-            in_body[NAME_KEY + name] = count << SYMBOLS_SHIFT
         number = pending.number << NUMBER_SHIFT
-        # no step of Python for each word: this is the innermost loop of indexing
-        deque(map(_append, map(self._postings.__getitem__, in_body), map(number.__or__, in_body.values())), 0)
+        _post(self._words, in_body, number)
+        _post(self._names, {name: count << SYMBOLS_SHIFT for name, count in in_names.items()}, number)
         found = (error_line, pending.sound, len(outline.names))
         return Document(pending.number, pending.key, *lengths, *found, encode(outline))
+
+
+def _spread(postings: dict[bytes, bytes], pieces: dict[str, list[bytes]]) -> list[bytes]:
+    """Each word's postings to each of its terms; gives the words that have one term or none."""
+    simple: list[bytes] = []
+    texts = [word.decode("utf-8", "replace") for word in postings]
+    for (word, data), terms in zip(postings.items(), cut_words(texts), strict=True):
+        if len(terms) > 1:
+            for term in dict.fromkeys(terms):
+                pieces[term].append(data)
+        else:
+            simple.append(word)
+            for term in terms:
+                pieces[term].append(data)
+    return simple
+
+
+def _key(name: bytes) -> str:
+    """What a name without a term of its own is found by."""
+    return NAME_KEY + name.decode("utf-8", "replace")
+
+
+def _post(postings: defaultdict[bytes, "array[int]"], counts: dict[bytes, int], number: int) -> None:
+    """Add one document's words, without a step of Python for each: this is the innermost loop of indexing."""
+    deque(map(_append, map(postings.__getitem__, counts), map(number.__or__, counts.values())), 0)
 
 
 _append = cast("Callable[[array[int], int], None]", array.append)  # pyright: ignore[reportUnknownMemberType] - arrays are generic only in stubs
@@ -200,9 +227,5 @@ def tf_of(counts: int) -> tuple[int, int, int]:
 def key_of(name: str) -> str:
     """What the files that may define a name are found by: its key, or its last term, which is the whole name."""
     terms = terms_of_word(name)
-    return NAME_KEY.decode() + name if _without_term(name, terms) else terms[-1]
-
-
-def _without_term(name: str, terms: tuple[str, ...]) -> bool:
-    """Whether no term stands for the whole of a name and only for it."""
-    return len(terms) <= 1 or name.startswith(TEST_PREFIXES)
+    encoded = name.encode("utf-8", "replace")
+    return _key(encoded) if len(terms) <= 1 or encoded.startswith(_TEST_PREFIXES) else terms[-1]
