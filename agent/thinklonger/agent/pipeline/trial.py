@@ -16,11 +16,12 @@ from thinklonger.agent.execution import (
     Harness,
     choose_regression,
     choose_test_files,
-    find_interpreter,
     measure_baseline,
     prove,
     tree_digest,
 )
+from thinklonger.agent.execution.environments import open_environment
+from thinklonger.agent.pipeline.allowance import permission_of
 from thinklonger.agent.pipeline.survey import Survey
 from thinklonger.agent.protocols import SandboxSession
 from thinklonger.agent.sandbox import risk, select_sandbox
@@ -89,26 +90,35 @@ class Trial(Survey):
             sandbox = await select_sandbox(request.settings.sandbox.kind)
             if warning := risk(sandbox):
                 yield ProblemFound(warning)
-            interpreter = find_interpreter(self.repository.root)
-            session = await self.stack.enter_async_context(
-                sandbox.open(self.repository.root, self.repository.snapshot_files(), readable=interpreter.readable)
-            )
-            harness = await prove(
-                session,
-                interpreter,
-                test_command=request.issue.test_command,
-                tests_named=self.clues.tests,
-                files=self._test_files(self._suspects()) or (),
-                limits=request.settings.sandbox.limits,
+            provided = await self.stack.enter_async_context(
+                open_environment(
+                    sandbox,
+                    self.repository.root,
+                    self.repository.snapshot_files(),
+                    permission=await asyncio.to_thread(permission_of, request.settings, self.repository.root),
+                    prove=self._prove,
+                )
             )
         except (SandboxError, ExecutionError) as error:
             self.unavailable = error
             yield ExecutionUnavailable(error.message, error.remedy)
             return
-        self.workshop = Workshop(sandbox.name, interpreter, session, harness)
-        for problem in harness.problems:
+        harness = provided.harness
+        self.workshop = Workshop(sandbox.name, provided.environment.interpreter, provided.session, harness)
+        for problem in (*provided.notes, *harness.problems):
             yield ProblemFound(problem)
         yield EnvironmentProved(harness.environment, sandbox.name, time.monotonic() - started)
+
+    async def _prove(self, session: SandboxSession, interpreter: Interpreter) -> Harness:
+        """Prove that what this issue is about can run."""
+        return await prove(
+            session,
+            interpreter,
+            test_command=self.request.issue.test_command,
+            tests_named=self.clues.tests,
+            files=self._test_files(self._suspects()) or (),
+            limits=self.request.settings.sandbox.limits,
+        )
 
     async def reproduce(self) -> AsyncGenerator[Event]:
         """Find tests that are red for the issue's reason.

@@ -67,8 +67,7 @@ def from_pyproject(root: Path, found: Metadata) -> None:
         return
     try:
         document: Table = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as cause:
-        found.problems.append(Message("environments.broken-pyproject", {"reason": str(cause)}))
+    except tomllib.TOMLDecodeError:  # whoever loads the settings has said so
         return
     project = table(document, "project")
     found.name = text(project.get("name"))

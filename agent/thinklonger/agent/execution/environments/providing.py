@@ -80,8 +80,7 @@ class Repository:
 async def find_environment(stack: AsyncExitStack, repository: Repository) -> Provided:
     """Try the candidates in order."""
     failures: list[ExecutionError] = []
-    needs = await asyncio.to_thread(survey, repository.root, repository.files)
-    notes = list(needs.problems)
+    notes: list[Message] = []
     poor: Environment | None = None
     for environment in at_hand(repository.root, repository.permission):
         try:
@@ -95,12 +94,15 @@ async def find_environment(stack: AsyncExitStack, repository: Repository) -> Pro
             failures.append(error)
             if environment.origin is Origin.GIVEN:
                 raise
+    found: Provided | None = None
     try:
-        found = await find_built(stack, repository, needs)
+        if repository.permission.build or (repository.permission.cache / "environments").is_dir():
+            needs = await asyncio.to_thread(survey, repository.root, repository.files)
+            notes += needs.problems
+            found = await find_built(stack, repository, needs)
     except ExecutionError as error:
         failures.insert(0, error)
         notes.append(Message("environments.not-built", {"reason": str(error)}))
-        found = None
     if found is not None:
         return replace(found, notes=(*notes, *found.notes))
     for environment in filter(None, (poor, our_own(repository.root))):

@@ -1,0 +1,21 @@
+"""What the user's settings allow an environment to take."""
+
+from pathlib import Path
+
+from thinklonger.agent.config import Settings
+from thinklonger.agent.config.places import cache_directory
+from thinklonger.agent.execution.environments import Permission, moment_of
+
+
+def permission_of(settings: Settings, root: Path) -> Permission:
+    """The settings as the environments' room takes them, and the day of the repository's base commit."""
+    wanted = settings.environments
+    return Permission(
+        cache=cache_directory(settings),
+        interpreter=wanted.interpreter,
+        build=wanted.build,
+        index=wanted.index,
+        seconds=wanted.seconds,
+        megabytes=wanted.megabytes,
+        moment=moment_of(root),
+    )
