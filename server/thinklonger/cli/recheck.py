@@ -67,7 +67,7 @@ def verify(desk: Desk) -> int:
 def finding_line(finding: Finding, words: Words) -> Line:
     """One finding, under the name of what it is about."""
     key = finding.message.key.partition(".")[2]
-    about = _ROWS.get(key) or ("record" if finding.message.key.startswith("trace.") else key.partition("-")[0])
+    about = _ROWS.get(key) or ("record" if finding.message.key.startswith("trace.") else key.rpartition("-")[2])
     return row(SIGNS[finding.weight], about, words.render(finding.message), words=words)
 
 

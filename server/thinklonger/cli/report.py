@@ -56,16 +56,32 @@ def receipt_lines(receipt: Receipt, words: Words) -> list[Line]:
             f"Python {clean_line(environment.python_version)}",
             clean_line(f"{environment.runner} {environment.runner_version}".strip()),
             words.count("event.tests", environment.tests_collected),
+            words.count("report.packages", len(environment.packages)) if environment.packages else "",
             dim(clean_line(environment.digest[:12])),
         ]
         lines.append(row("·", "environment", *join(figures, words.dot), words=words))
     lines.append(_sandbox(receipt, words))
+    lines += _left_out("report.flaky", receipt.flaky, words)
+    lines += _left_out("report.already-red", receipt.already_red, words)
     for flag in receipt.flags:
         lines.append(row("!", "flag", warn(words.render(flag)), words=words))
     if receipt.agreement is not None:
         lines += _agreement(receipt.agreement, words)
     lines += [row("·", "because", words.render(reason), words=words) for reason in receipt.reasons]
+    if receipt.artifacts:
+        lines.append(row("·", "record", words.count("report.kept", len(receipt.artifacts)), words=words))
     return lines
+
+
+def _left_out(key: str, tests: Sequence[str], words: Words) -> list[Line]:
+    """Tests that have no say, by name."""
+    if not tests:
+        return []
+    lines = [row("·", "regression", words.count(key, len(tests)), words=words)]
+    lines += [more(name(clean_line(test))) for test in tests[:_SHOWN_TESTS]]
+    return lines + (
+        [more(dim(words.count("event.more", len(tests) - _SHOWN_TESTS)))] if len(tests) > _SHOWN_TESTS else []
+    )
 
 
 def ranked(locations: Sequence[Location], words: Words, *, top: int) -> list[Line]:
@@ -111,7 +127,7 @@ def _check(label: str, check: Check | None, words: Words) -> list[Line]:
     codes = ("-" if code is None else str(code) for code in (check.exit_code_before, check.exit_code_after))
     figures = [
         Span(verdict, Style.GOOD if green else Style.BAD),
-        words.count("event.tests", len(check.tests)),
+        words.count("event.tests", check.count),
         words.say("event.exit", code=arrow.join(codes)),
         words.duration(check.seconds_before) + arrow + words.duration(check.seconds_after),
     ]

@@ -374,7 +374,7 @@ def _checks(kind: str, then: Check | None, now: Check | None) -> list[Finding]:
     if then is None and now is None:
         return []
     if then is None or now is None:
-        return [Finding(Weight.DIFFERS, Message(f"receipt.{kind}-missing"))]
+        return [Finding(Weight.DIFFERS, Message(f"receipt.missing-{kind}"))]
     same = set(then.red_before) == set(now.red_before) and set(then.red_after) == set(now.red_after)
     same = same and then.exit_code_before == now.exit_code_before and then.exit_code_after == now.exit_code_after
     figures: dict[str, str | int | float] = {
@@ -383,8 +383,8 @@ def _checks(kind: str, then: Check | None, now: Check | None) -> list[Finding]:
         "after": _code(now.exit_code_after),
     }
     worse = sorted(set(now.red_after) ^ set(then.red_after)) or sorted(set(now.red_before) ^ set(then.red_before))
-    differs = Message(f"receipt.{kind}-differs", {**figures, "tests": ", ".join(worse[:SHOWN]) or "-"})
-    return [_either(same, Message(f"receipt.{kind}-same", figures), differs)]
+    differs = Message(f"receipt.other-{kind}", {**figures, "tests": ", ".join(worse[:SHOWN]) or "-"})
+    return [_either(same, Message(f"receipt.same-{kind}", figures), differs)]
 
 
 def _code(code: int | None) -> str:
