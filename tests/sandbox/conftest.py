@@ -31,6 +31,17 @@ def bubblewrap() -> None:
 
 
 @pytest.fixture(scope="session")
+def docker() -> None:
+    """Skip, with the reason, where no Docker engine can be used; DOCKER_HOST names it, as for users."""
+    from thinklonger.agent.sandbox.docker import DockerSandbox  # noqa: PLC0415 - the client is slow to load
+
+    try:
+        asyncio.run(DockerSandbox().probe())
+    except SandboxError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
 def as_nobody() -> Iterator[Callable[[list[str]], str]]:
     """Run a script of this folder as a user without rights, with a copy of the package; skip where that can't be."""
     if os.geteuid() != 0:

@@ -22,9 +22,14 @@ from thinklonger.agent.errors import SandboxError
 from thinklonger.agent.protocols import Sandbox, SandboxLayer
 from thinklonger.agent.sandbox.bubblewrap import BubblewrapSandbox
 from thinklonger.agent.sandbox.direct import DirectSandbox
+from thinklonger.agent.sandbox.docker import DockerSandbox
 from thinklonger.agent.types import Command, CommandResult, Ending, FileState, Limits
 
-ENGINES: Mapping[str, Callable[[], Sandbox]] = {"none": DirectSandbox, "bubblewrap": BubblewrapSandbox}
+ENGINES: Mapping[str, Callable[[], Sandbox]] = {
+    "none": DirectSandbox,
+    "bubblewrap": BubblewrapSandbox,
+    "docker": DockerSandbox,
+}
 READABLE = sorted({Path(sys.prefix), Path(sys.base_prefix)})
 Check = Callable[[Sandbox, Path], Awaitable[None]]
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thinklonger.agent import messages
-from thinklonger.agent.config import SandboxChoice
+from thinklonger.agent.config import SandboxChoice, SandboxPreference, SandboxSettings
 from thinklonger.agent.errors import SandboxError
 from thinklonger.agent.sandbox import (
     bubblewrap,
@@ -318,24 +318,46 @@ async def test_a_large_tree_goes_to_disk_and_leaves_nothing(tmp_path: Path, monk
 
 
 async def test_what_can_not_be_chosen_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Docker is not there yet, another platform has no bubblewrap, bubblewrap may be missing: each with a remedy."""
+    """No engine answers, another platform, bubblewrap is missing, no such image: each with a remedy."""
 
-    async def refusal(choice: SandboxChoice) -> SandboxError:
+    async def refusal(settings: SandboxSettings | SandboxChoice) -> SandboxError:
         with pytest.raises(SandboxError) as caught:
-            await select_sandbox(choice)
+            await select_sandbox(settings)
         assert caught.value.remedy is not None
         for language in messages.LANGUAGES:
             assert messages.render(caught.value.message, language)
             assert messages.render(caught.value.remedy, language)
         return caught.value
 
-    assert (await refusal(SandboxChoice.DOCKER)).message.key == "sandbox.docker-not-yet"
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    assert (await refusal(SandboxChoice.DOCKER)).message.key == "sandbox.no-docker"
     tools.tool.cache_clear()
     monkeypatch.setattr(tools, "SYSTEM_PATH", "/nowhere")
     assert (await refusal(SandboxChoice.AUTO)).message.key == "sandbox.no-bubblewrap"
+    preferring = SandboxSettings(prefer=SandboxPreference.DOCKER)
+    assert (await refusal(preferring)).message.key == "sandbox.no-docker"
     monkeypatch.setattr(sys, "platform", "darwin")
-    for choice in (SandboxChoice.AUTO, SandboxChoice.BUBBLEWRAP):
-        assert (await refusal(choice)).message.key == "sandbox.linux-only"
+    assert (await refusal(SandboxChoice.BUBBLEWRAP)).message.key == "sandbox.linux-only"
+    assert (await refusal(SandboxChoice.AUTO)).message.key == "sandbox.docker-needs-image"
+    assert (await refusal(SandboxSettings(image="x"))).message.key == "sandbox.no-docker"
+    tools.tool.cache_clear()
+
+
+@pytest.mark.usefixtures("docker")
+async def test_an_image_that_the_engine_lacks_is_never_fetched() -> None:
+    """The user's image must be there; where it is not, the error says how to fetch it."""
+    with pytest.raises(SandboxError) as caught:
+        await select_sandbox(SandboxSettings(kind=SandboxChoice.DOCKER, image="thinklonger.invalid/none:1"))
+    assert caught.value.message.key == "sandbox.no-image"
+
+
+@pytest.mark.usefixtures("docker")
+async def test_auto_is_docker_where_the_user_prefers_it_or_nothing_else_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's preference decides, and Docker steps in where bubblewrap can't run."""
+    assert (await select_sandbox(SandboxSettings(prefer=SandboxPreference.DOCKER))).name == "docker"
+    tools.tool.cache_clear()
+    monkeypatch.setattr(tools, "SYSTEM_PATH", "/nowhere")
+    assert (await select_sandbox(SandboxChoice.AUTO)).name == "docker"
     tools.tool.cache_clear()
 
 
@@ -345,7 +367,7 @@ async def test_a_probe_that_breaks_says_so_with_a_remedy(monkeypatch: pytest.Mon
     failing = ("/bin/sh", "-c", "echo mount: unknown filesystem >&2; exit 32", "sh")
     monkeypatch.setattr(overlay, "shell", lambda _: failing)
     with pytest.raises(SandboxError) as caught:
-        await select_sandbox(SandboxChoice.AUTO)
+        await select_sandbox(SandboxChoice.BUBBLEWRAP)
     assert caught.value.message == Message("sandbox.probe-failed", {"reason": "mount: unknown filesystem"})
     assert caught.value.remedy is not None
 

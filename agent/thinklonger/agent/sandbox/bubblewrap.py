@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path, PurePosixPath
 
 from thinklonger.agent.errors import SandboxError, boundary
-from thinklonger.agent.sandbox.confinement import View, can_show
+from thinklonger.agent.sandbox.confinement import View, look
 from thinklonger.agent.sandbox.holder import freeze, hold
 from thinklonger.agent.sandbox.inventory import Inventory, take_inventory
 from thinklonger.agent.sandbox.overlay import OverlaySession
@@ -51,7 +51,7 @@ class BubblewrapSandbox:
 
         Raises SandboxError where a tool is missing, the system denies namespaces, or `readable` shows too much.
         """
-        top, has_git = _look(root)
+        top, has_git = look(root)
         shown = to_show(readable)
         async with AsyncExitStack() as stack:
             with boundary(SandboxError, "sandbox.freeze-failed", path=str(root)):
@@ -64,14 +64,6 @@ class BubblewrapSandbox:
             sources = {path: f"/sys/{number}" if bound else str(path) for number, path in enumerate(shown)}
             view = View(top, sources, git=has_git)
             yield OverlaySession(holder, view, inventory)
-
-
-def _look(root: Path) -> tuple[PurePosixPath, bool]:
-    """The path at which the tree is shown, the one that the user knows, links and all; and whether it has a `.git`."""
-    top = os.path.abspath(root)  # noqa: PTH100 - see above
-    if not can_show(PurePosixPath(top)):
-        raise SandboxError("sandbox.bad-root", path=str(root))
-    return PurePosixPath(top), os.path.lexists(f"{top}/.git")
 
 
 async def _ground(inventory: Inventory, stack: AsyncExitStack) -> Path | None:

@@ -44,6 +44,18 @@ def _is_valid(path: str, time: int) -> bool:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             return False
         header = opened.read(HEADER.size)
+    return _names(header, time)
+
+
+def belongs(path: PurePosixPath, content: bytes, times: Mapping[PurePosixPath, int]) -> bool:
+    """The same for a file that is here already: `path` is relative to the tree."""
+    source = path.parent.parent / f"{path.name.partition('.')[0]}.py"
+    is_named = path.suffix == ".pyc" and path.parent.name == FOLDER and source in times
+    return is_named and _names(content[: HEADER.size], times[source])
+
+
+def _names(header: bytes, time: int) -> bool:
+    """Whether bytecode's header says that it is checked by time, and names this one."""
     if len(header) < HEADER.size:
         return False
     _, flags, mtime, _ = HEADER.unpack(header)

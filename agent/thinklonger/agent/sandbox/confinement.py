@@ -1,9 +1,11 @@
 """The command line that confines a command: what bubblewrap shows it, and nothing else."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from thinklonger.agent.errors import SandboxError
 from thinklonger.agent.sandbox.tools import bubblewrap_is_at_least, tool
 
 UID = 1000
@@ -124,3 +126,11 @@ def can_show(root: PurePosixPath) -> bool:
         return False
     needed = (*NEVER_BELOW, "/etc", "/usr", "/run/thinklonger", SCRATCH, *(f"/{name}" for name in SYSTEM_FOLDERS))
     return not any(PurePosixPath(path).is_relative_to(root) for path in needed)
+
+
+def look(root: Path) -> tuple[PurePosixPath, bool]:
+    """The path at which the tree is shown, the one that the user knows, links and all; and whether it has a `.git`."""
+    top = os.path.abspath(root)  # noqa: PTH100 - see above
+    if not can_show(PurePosixPath(top)):
+        raise SandboxError("sandbox.bad-root", path=str(root))
+    return PurePosixPath(top), os.path.lexists(f"{top}/.git")

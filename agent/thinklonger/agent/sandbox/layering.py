@@ -41,11 +41,18 @@ class Tape:
         entry.type, entry.mode = tarfile.DIRTYPE, mode
         self._tar.addfile(entry)
 
-    def file(self, name: str, content: bytes, *, mode: int, mtime: int = 0) -> None:
-        """Add a regular file."""
+    def file(self, name: str, content: bytes, *, mode: int, mtime: int = 0, owner: tuple[int, int] = (0, 0)) -> None:
+        """Add a regular file; `owner` is its uid and gid, for whoever unpacks with the right to give files away."""
         entry = tarfile.TarInfo(name)
+        entry.uid, entry.gid = owner
         entry.size, entry.mode, entry.mtime = len(content), mode, mtime
         self._tar.addfile(entry, io.BytesIO(content))
+
+    def link(self, name: str, target: str) -> None:
+        """Add a symbolic link."""
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.linkname = tarfile.SYMTYPE, target
+        self._tar.addfile(entry)
 
     def whiteout(self, name: str) -> None:
         """Add what hides a lower layer's file: a character device 0/0, which needs no right to make."""
@@ -75,3 +82,14 @@ def lay(tape: Tape, folder: str, files: Layer, times: Mapping[PurePosixPath, int
                 tape.whiteout(f"{folder}/{path}")
             case None:
                 continue
+
+
+def obstacles(files: Layer, times: Mapping[PurePosixPath, int]) -> list[PurePosixPath]:
+    """What of a copy of the frozen files must go before `files` are written into it, removed files among them.
+
+    That is whatever stands at a file's path, and a frozen file or link above it, which is no folder.
+    """
+    laid = {path for path, state in files.items() if state is not None}
+    above = {parent for path in laid for parent in path.parents}
+    removed = {path for path, state in files.items() if state is None}
+    return sorted(laid | {path for path in above | removed if path in times})
