@@ -87,7 +87,7 @@ class Trial(Survey):
         started = time.monotonic()
         request = self.request
         try:
-            sandbox = await select_sandbox(request.settings.sandbox.kind)
+            sandbox = await select_sandbox(request.settings.sandbox)
             if warning := risk(sandbox):
                 yield ProblemFound(warning)
             provided = await self.stack.enter_async_context(
