@@ -2,8 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -12,7 +12,7 @@ from thinklonger.agent.config import Settings
 from thinklonger.agent.config.places import cache_directory
 from thinklonger.agent.edits import DirectoryTree, normalized, parse_diff, render_diff
 from thinklonger.agent.errors import EditError, RecordError
-from thinklonger.agent.execution import measure_baseline
+from thinklonger.agent.execution import Harness, measure_baseline
 from thinklonger.agent.issue import read_clues
 from thinklonger.agent.pipeline.examination import Examination
 from thinklonger.agent.pipeline.given import GIVEN
@@ -21,6 +21,7 @@ from thinklonger.agent.pipeline.receipts import BEFORE, PATCH, REPRODUCTION, TRE
 from thinklonger.agent.pipeline.repair import Repair
 from thinklonger.agent.pipeline.request import Request
 from thinklonger.agent.pipeline.trial import Trial, Workshop
+from thinklonger.agent.protocols import SandboxLayer, SandboxSession
 from thinklonger.agent.repository import open_repository
 from thinklonger.agent.repository.git import GitError
 from thinklonger.agent.repository.git import run as run_git
@@ -32,7 +33,10 @@ from thinklonger.agent.types import (
     Candidate,
     Changes,
     Check,
+    Command,
+    CommandResult,
     FileState,
+    Interpreter,
     Label,
     Layer,
     Location,
@@ -242,7 +246,7 @@ class Scene:
         if issue is None:
             return None
         request = Request(self.root, issue, self.settings, overlay=self.overlay or None)
-        trial = Trial(request, self.stack, read_clues(issue.text), widely=True)
+        trial = Replay(request, self.stack, read_clues(issue.text), widely=True)
         for step in (trial.read(), trial.execute()):
             async for _ in step:
                 pass
@@ -320,6 +324,34 @@ class Scene:
             return parse_diff(diff, _Restored(self.root, self.overlay))
         except EditError as error:
             raise RecordError("receipt.patch-unfit", reason=str(error)) from error
+
+
+@dataclass(slots=True)
+class Replay(Trial):
+    """A trial whose very first run already sees the recorded tree."""
+
+    async def _prove(self, session: SandboxSession, interpreter: Interpreter) -> Harness:
+        laid = Laid(session, self.request.overlay) if self.request.overlay else session
+        return await Trial._prove(self, laid, interpreter)  # noqa: SLF001 (its own base; super() knows no slots class)
+
+
+class Laid:
+    """A session with something laid over its tree for good."""
+
+    def __init__(self, session: SandboxSession, overlay: Layer) -> None:
+        """Lay `overlay` over every layer of the session."""
+        self.root = session.root
+        self._session = session
+        self._overlay = overlay
+
+    def layer(self, files: Layer | None = None) -> AbstractAsyncContextManager[SandboxLayer]:
+        """A fresh layer."""
+        return self._session.layer({**self._overlay, **(files or {})})
+
+    async def warm(self, command: Command, *, on_output: Callable[[bytes], None] | None = None) -> CommandResult:
+        """Run a command; bytecode is not kept, since it is not the frozen files' own."""
+        async with self.layer() as layer:
+            return await layer.run(command, on_output=on_output)
 
 
 @dataclass(frozen=True, slots=True)
