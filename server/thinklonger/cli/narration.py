@@ -88,7 +88,7 @@ def narrate(  # noqa: C901, PLR0911, PLR0912 (one branch for each event)
         case NotReproduced():
             return [row("!", "reproduction", words.render(event.message), words=words)]
         case RegressionChosen():
-            return [_regression(event, words)]
+            return [_regression(event, words), *(more(dim(words.render(note))) for note in event.notes)]
         case FilesRanked():
             return _files(event, words)
         case LocationsRanked() if progress.job != "localize":

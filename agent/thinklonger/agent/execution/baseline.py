@@ -1,18 +1,198 @@
 """How the base fares on chosen tests, measured once and cached by content."""
 
+import asyncio
 import hashlib
 import os
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from thinklonger.agent.execution.harness import Harness
-from thinklonger.agent.execution.outcomes import Baseline
-from thinklonger.agent.types import Ending, EnvironmentRecord, Layer, Outcome, TestRun
+from thinklonger.agent.execution.outcomes import Baseline, Execution
+from thinklonger.agent.types import Ending, EnvironmentRecord, Layer, LineCoverage, Outcome, TestRun
 
-FORMAT = 1
+FORMAT = 2
 NOTHING_RAN = frozenset({Outcome.MISSING})
+START_SECONDS = 60.0
+"""What importing and collecting may take before the first test runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How the base is measured: `seconds` of tests in each of the two runs, one of them at most `seconds_per_test`.
+
+    `cpu_seconds` bound their CPU: on a machine that has more to do the same tests are reached, only later.
+
+    `traced_seconds` (CPU) of the second run see which lines each test runs. `together`: both runs at once, where
+    the sandbox keeps them apart. `last`: tests that are known to be slow. `shards` above 1: the first run is spread
+    over so many processes, and only what is red is run again; for whole suites.
+    """
+
+    seconds: float = 60.0
+    seconds_per_test: float = 10.0
+    cpu_seconds: float | None = None
+    traced_seconds: float = 0.0
+    together: bool = False
+    last: tuple[str, ...] = ()
+    shards: int = 1
+
+
+async def measure(
+    harness: Harness, targets: Sequence[str], *, layer: Layer | None = None, effort: Effort = Effort()
+) -> tuple[Baseline, LineCoverage]:
+    """Run the tests (or all tests of files) on the base twice, each time in a fresh layer; what differs is flaky.
+
+    Tests that were not reached in time are MISSING in the baseline's run, and neither red nor flaky. A test that ran
+    out of its time only under the tracer has no second opinion. Red tests without one run once more. The coverage is
+    that of the tests that ran first in the second run. Raises SandboxError only.
+    """
+    if not targets:
+        return Baseline(TestRun((), Ending.EXITED, None, 0.0, (), complete=True), (), ()), {}
+    if effort.shards > 1:
+        first, second = await spread(harness, targets, layer, effort), None
+    elif effort.together:
+        first, second = await gather_both(
+            once(harness, targets, layer, effort), traced(harness, targets, layer, effort)
+        )
+    else:
+        first = await once(harness, targets, layer, effort)
+        second = await traced(harness, targets, layer, effort)
+    opinions = {result.id: result.outcome for result in second.run.results} if second is not None else {}
+    doubted = [result.id for result in first.results if result.outcome.red and not_heard(opinions.get(result.id))]
+    doubted = [test for test in doubted if test not in first.ids(Outcome.MISSING)]
+    if doubted:
+        again = await harness.run(
+            doubted, layer=layer, seconds_per_test=effort.seconds_per_test, seconds=effort.seconds
+        )
+        opinions |= {result.id: result.outcome for result in again.run.results}
+    return judged(first, opinions), second.coverage if second is not None else {}
+
+
+def judged(first: TestRun, opinions: Mapping[str, Outcome]) -> Baseline:
+    """The baseline that a run and second opinions make."""
+    ran = [result for result in first.results if result.outcome not in NOTHING_RAN]
+    flaky = [result.id for result in ran if differs(result.outcome, opinions.get(result.id))]
+    unsteady = frozenset(flaky)
+    return Baseline(
+        run=first,
+        already_red=tuple(result.id for result in ran if result.outcome.red and result.id not in unsteady),
+        flaky=tuple(flaky),
+        timings={result.id: result.seconds for result in ran},
+    )
+
+
+def differs(first: Outcome, second: Outcome | None) -> bool:
+    """Whether two runs disagree on a test; to run out of time in the second one is no opinion of a green test."""
+    if not_heard(second) or (first.green and second is Outcome.TIMED_OUT):
+        return False
+    return (first.green, first.red) != (second.green, second.red) if second is not None else False
+
+
+def not_heard(outcome: Outcome | None) -> bool:
+    """Whether a run said nothing of a test."""
+    return outcome is None or outcome in NOTHING_RAN
+
+
+def merged(first: Baseline, second: Baseline) -> Baseline:
+    """Two baselines of different tests as one; a test that only one of them reached is as that one says."""
+    reached = {result.id for result in second.run.results if result.outcome not in NOTHING_RAN}
+    known = {result.id for result in first.run.results if result.outcome not in NOTHING_RAN}
+    kept = [result for result in first.run.results if result.id not in reached]
+    run = joined((first.run, second.run)) if first.run.results else second.run
+    results = (*kept, *(result for result in second.run.results if result.id not in known))
+    return Baseline(
+        run=replace(run, results=results),
+        already_red=(*first.already_red, *second.already_red),
+        flaky=(*first.flaky, *second.flaky),
+        timings=first.timings | second.timings,
+    )
+
+
+def without_tests(baseline: Baseline, tests: Collection[str]) -> Baseline:
+    """The baseline of all other tests."""
+    return Baseline(
+        run=replace(baseline.run, results=tuple(result for result in baseline.run.results if result.id not in tests)),
+        already_red=tuple(test for test in baseline.already_red if test not in tests),
+        flaky=tuple(test for test in baseline.flaky if test not in tests),
+        timings={test: seconds for test, seconds in baseline.timings.items() if test not in tests},
+    )
+
+
+async def once(harness: Harness, targets: Sequence[str], layer: Layer | None, effort: Effort) -> TestRun:
+    """The plain run."""
+    return (
+        await harness.run(
+            targets,
+            layer=layer,
+            seconds_per_test=effort.seconds_per_test,
+            seconds=effort.seconds,
+            cpu_seconds=effort.cpu_seconds,
+            start_seconds=START_SECONDS,
+            last=effort.last,
+            expand=True,
+        )
+    ).run
+
+
+async def traced(harness: Harness, targets: Sequence[str], layer: Layer | None, effort: Effort) -> Execution:
+    """The second run: the same tests in the same order, the first of them under the tracer."""
+    return await harness.run(
+        targets,
+        layer=layer,
+        coverage=effort.traced_seconds > 0,
+        coverage_seconds=effort.traced_seconds,
+        seconds_per_test=effort.seconds_per_test,
+        seconds=effort.seconds + effort.traced_seconds,
+        cpu_seconds=None if effort.cpu_seconds is None else effort.cpu_seconds + effort.traced_seconds,
+        start_seconds=START_SECONDS,
+        last=effort.last,
+        expand=True,
+    )
+
+
+async def gather_both(first: Awaitable[TestRun], second: Awaitable[Execution]) -> tuple[TestRun, Execution]:
+    """Both at once; where one fails, the other one is stopped."""
+    tasks = asyncio.ensure_future(first), asyncio.ensure_future(second)
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def spread(harness: Harness, targets: Sequence[str], layer: Layer | None, effort: Effort) -> TestRun:
+    """The plain run in several processes, each with files of its own."""
+    files: dict[str, list[str]] = {}
+    for target in targets:
+        files.setdefault(target.partition("::")[0], []).append(target)
+    shards: list[list[str]] = [[] for _ in range(min(effort.shards, len(files)))]
+    for names in sorted(files.values(), key=len, reverse=True):
+        min(shards, key=len).extend(names)
+    tasks = [asyncio.create_task(once(harness, shard, layer, effort)) for shard in shards]
+    try:
+        runs = await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return joined(runs)
+
+
+def joined(runs: Sequence[TestRun]) -> TestRun:
+    """Runs of different tests at the same time, as one: as bad as the worst, as long as the longest."""
+    worst = max(runs, key=lambda run: (run.ending is not Ending.EXITED, not run.complete, run.exit_code or 0))
+    return TestRun(
+        command=runs[0].command[:3] + tuple(word for run in runs for word in run.command[3:]),
+        ending=worst.ending,
+        exit_code=worst.exit_code,
+        seconds=max(run.seconds for run in runs),
+        results=tuple(result for run in runs for result in run.results),
+        complete=all(run.complete for run in runs),
+        output=worst.output,
+    )
 
 
 async def measure_baseline(
@@ -23,25 +203,9 @@ async def measure_baseline(
     seconds_per_test: float = 10.0,
     seconds: float = 60.0,
 ) -> Baseline:
-    """Run the tests on the base, and the red ones a second time: what then is green is flaky.
-
-    Tests that were not reached within `seconds` are MISSING in `run`, and neither red nor flaky.
-    """
-    if not tests:
-        return Baseline(TestRun((), Ending.EXITED, None, 0.0, (), complete=True), (), ())
-    first = (await harness.run(tests, layer=layer, seconds_per_test=seconds_per_test, seconds=seconds)).run
-    red = [result.id for result in first.results if result.outcome.red and result.outcome not in NOTHING_RAN]
-    again = frozenset[str]()
-    if red:
-        second = (await harness.run(red, layer=layer, seconds_per_test=seconds_per_test, seconds=seconds)).run
-        again = second.ids(Outcome.PASSED)
-    timings = {result.id: result.seconds for result in first.results if result.outcome not in NOTHING_RAN}
-    return Baseline(
-        run=first,
-        already_red=tuple(test for test in red if test not in again),
-        flaky=tuple(test for test in red if test in again),
-        timings=timings,
-    )
+    """See `measure`; one run after the other, nothing traced."""
+    effort = Effort(seconds=seconds, seconds_per_test=seconds_per_test)
+    return (await measure(harness, tests, layer=layer, effort=effort))[0]
 
 
 def tree_digest(root: Path, files: Collection[PurePosixPath]) -> str:

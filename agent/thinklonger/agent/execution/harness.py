@@ -220,21 +220,22 @@ class Harness:
         return report.planned or ()
 
     async def discover(
-        self, files: Sequence[PurePosixPath], *, seconds: float = 120.0, idle: bool = False
+        self, files: Sequence[PurePosixPath] | None, *, seconds: float = 120.0, idle: bool = False
     ) -> Mapping[str, tuple[str, ...]] | None:
-        """The ids of the tests in some files, by path, in a layer of its own; None where the collection did not end.
+        """The ids of the tests in files (None: all), by path, in a layer of its own; None where that did not end.
 
         A file that can't be collected has none. `idle` leaves the machine to everything else. Raises SandboxError only.
         """
-        if self.runner is Runner.COMMAND or not files:
+        if self.runner is Runner.COMMAND or (files is not None and not files):
             return {}
-        asked = replace(self._request("collect", tuple(map(str, files)), seconds=seconds), plain=True, idle=idle)
+        named = None if files is None else tuple(map(str, files))
+        asked = replace(self._request("collect", named, seconds=seconds), plain=True, idle=idle)
         nonce = make_nonce()
         async with self.session.layer() as opened:
             report = report_in(await opened.run(command_for(asked, self.place, nonce=nonce)), nonce)
         if report.planned is None or report.status is None:
             return None
-        found: dict[str, list[str]] = {str(path): [] for path in files}
+        found: dict[str, list[str]] = {str(path): [] for path in files or ()}
         for test in report.planned:
             found.setdefault(test.partition("::")[0], []).append(test)
         return {path: tuple(tests) for path, tests in found.items()}
@@ -250,6 +251,8 @@ class Harness:
         fail_fast: bool = False,
         coverage_seconds: float | None = None,
         last: Sequence[str] = (),
+        start_seconds: float = 0.0,
+        cpu_seconds: float | None = None,
         expand: bool = False,
     ) -> Execution:
         """Run tests (None: the selected ones, or all) in a fresh layer.
@@ -257,8 +260,9 @@ class Harness:
         A test that hangs ends as TIMED_OUT after `seconds_per_test`, with the frames where it hung. After `seconds`
         no further test is started. `fail_fast` stops at the first red test; the run is then not `complete`. No tests
         at all give an empty run. `coverage_seconds` bounds how long lines are recorded in all (CPU): the first tests
-        have coverage, the others none. Tests in `last` run after all others. `expand`: `tests` may be files, and the
-        run has a result for each test in them.
+        have coverage, the others none. Tests in `last` run after all others. `start_seconds` is what importing and
+        collecting may take on top of `seconds`; `cpu_seconds` bounds the tests' CPU as well. `expand`: `tests` may be
+        files, and the run has a result for each test in them.
         Raises SandboxError only.
         """
         wanted = tuple(tests) if tests is not None else self.selected or await self.collect()
@@ -271,6 +275,8 @@ class Harness:
             fail_fast=fail_fast,
             coverage_seconds=coverage_seconds,
             last=tuple(last),
+            start_seconds=start_seconds,
+            cpu_seconds=cpu_seconds,
         )
         execution = await self._execute(request, None if expand else wanted, layer)
         results = {value.id: value for value in execution.run.results}

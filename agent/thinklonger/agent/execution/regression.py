@@ -1,6 +1,7 @@
 """Chooses the tests that a change must not make worse, under a time budget."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
 from functools import cache
 from itertools import takewhile
 from pathlib import PurePosixPath
@@ -11,8 +12,11 @@ from thinklonger.agent.types import LineCoverage
 
 UNKNOWN_SECONDS = 0.05
 """What a test is taken to cost that has never run here."""
+RUNS_LINES = -1
 RUNS_IT = 0
 FAR = 1_000
+SLOW_SECONDS = 1.0
+"""Tests that take longer run after all others."""
 NAMED = 1.5
 """A test file named after a changed one ranks between a direct import and one more step."""
 MOST_FILES = 30
@@ -25,16 +29,21 @@ def choose_test_files(
     changed: Sequence[PurePosixPath],
     files: Collection[PurePosixPath],
     seconds: float,
+    counts: Mapping[PurePosixPath, int] | None = None,
 ) -> tuple[PurePosixPath, ...]:
     """The test files nearest to `changed` ones (the most suspicious first), while what they hold fits `seconds`.
 
-    Known without collecting anything: a file's tests are counted by the names of its functions.
+    Known without collecting anything: a file's tests are counted by the names of its functions where `counts` does not
+    say how many there are.
     """
+    known = counts or {}
     near = nearness(repository, changed)
     chosen: list[PurePosixPath] = []
     spent = 0.0
     for path in sorted(files, key=lambda path: (near(path), path)):
-        tests = sum(symbol.name.rpartition(".")[2].startswith("test") for symbol in repository.symbols(path))
+        tests = known.get(path)
+        if tests is None:
+            tests = sum(symbol.name.rpartition(".")[2].startswith("test") for symbol in repository.symbols(path))
         spent += tests * UNKNOWN_SECONDS
         if len(chosen) == MOST_FILES or (chosen and spent > seconds):
             break
@@ -51,22 +60,38 @@ def choose_regression(  # noqa: PLR0913 - all that is known goes into the choice
     timings: Mapping[str, float],
     coverage: LineCoverage,
     seconds: float,
+    lines: Mapping[PurePosixPath, frozenset[int]] | None = None,
 ) -> tuple[str, ...]:
     """Tests most likely to notice that `changed` files broke, while their estimated running time fits `seconds`.
 
-    First those that are known to run a changed file (`coverage`), then by distance in the import graph, then by
-    name, then the rest; of equals those in folders nearby, the cheaper first.
+    First those that are known to run one of the changed `lines` (`coverage`), then those that run a changed file, then
+    by distance in the import graph, then by name, then the rest; of equals those in folders nearby, the cheaper first.
     """
     touched = frozenset(changed)
     near = nearness(repository, changed)
+    wanted = lines or {}
 
     def rank(test: str) -> tuple[float, int]:
         ran = coverage.get(test)
-        known = ran is not None and not touched.isdisjoint(ran)
-        return (RUNS_IT, 0) if known else near(test_path(test))
+        if ran is None or touched.isdisjoint(ran):
+            return near(test_path(test))
+        exactly = any(not wanted[path].isdisjoint(ran[path]) for path in wanted.keys() & ran.keys())
+        return (RUNS_LINES if exactly else RUNS_IT, 0)
 
     ordered = sorted(tests, key=lambda test: (rank(test), timings.get(test, UNKNOWN_SECONDS)))
     return tuple(within(ordered, timings, seconds))
+
+
+def changed_lines(before: str, after: str) -> frozenset[int]:
+    """The lines of `before` that `after` replaces or removes, and those around what it only adds."""
+    found: set[int] = set()
+    matcher = SequenceMatcher(a=before.splitlines(), b=after.splitlines(), autojunk=False)
+    for tag, start, end, _, _ in matcher.get_opcodes():
+        if tag in ("replace", "delete"):
+            found.update(range(start + 1, end + 1))
+        elif tag == "insert":
+            found.update((max(start, 1), start + 1))
+    return frozenset(found)
 
 
 def nearness(

@@ -31,8 +31,9 @@ class Request:
     user's command after the runner. `tests`: ids to run, or None for whatever the arguments select. `program`: whose
     presence a probe is to check. `candidates`: what serve is to try (id, contents in base64 by path).
     `coverage_seconds`: how long lines are recorded in all (CPU; None: without end). `last`: tests that run after all
-    others. `folder`: where the tests run, below the root. `plain`: assertions are not rewritten, which makes collecting
-    cheap and red tests tell less. `idle`: everything else on the machine goes first.
+    others. `start_seconds`: what importing and collecting may take on top of `seconds`. `cpu_seconds`: how much CPU
+    the tests may take. `folder`: where the tests run, below the root. `plain`: assertions are not rewritten, which
+    makes collecting cheap and red tests tell less. `idle`: everything else on the machine goes first.
     """
 
     mode: str
@@ -48,6 +49,8 @@ class Request:
     candidates: tuple[Mapping[str, object], ...] = ()
     coverage_seconds: float | None = None
     last: tuple[str, ...] = ()
+    start_seconds: float = 0.0
+    cpu_seconds: float | None = None
     folder: str = ""
     plain: bool = False
     idle: bool = False
@@ -108,7 +111,7 @@ def command_for(request: Request, place: Place, *, nonce: str) -> Command:
         env=environment(place),
         stdin=json.dumps(fields).encode("ascii"),
         payload=payload(),
-        limits=bounded(place.limits, request.seconds + GRACE_SECONDS),
+        limits=bounded(place.limits, request.seconds + request.start_seconds + GRACE_SECONDS),
     )
 
 

@@ -261,12 +261,13 @@ class Repair:
         if self.survey.baseline is None:
             raise SandboxError("pipeline.no-baseline")
         meaningless = placebo_of(self.survivors[name].candidate.changes)
+        baseline = await self.survey.widen(self.survivors[name].candidate.changes) or self.survey.baseline
         return await prove_candidate(
             workshop.harness,
             self._layer(self.survivors[name].candidate),
             base=self.survey.base,
             reproduction=reproduction,
-            baseline=self.survey.baseline,
+            baseline=baseline,
             seconds=self.survey.request.settings.regression.seconds,
             placebo={**self.survey.base, **meaningless} if meaningless else None,
         )
@@ -314,6 +315,7 @@ class Repair:
         changes = self._whole(self.survivors[name].candidate)
         issue = self.survey.request.issue
         reasons = (*reasons, *cheat_notes(changes, is_test=self.survey.repository.is_test, issue=issue))
+        reasons = (*reasons, *self.survey.notes())
         if green := self.proofs[name].placebo:
             return Label.UNVERIFIED, (*reasons, Message("receipt.placebo-green", {"test": green[0]}))
         if label is Label.VERIFIED and reproduction.origin is Origin.EXAMPLE:

@@ -7,21 +7,18 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from thinklonger.agent.config.places import cache_directory
+from thinklonger.agent.config import SandboxChoice
 from thinklonger.agent.errors import ExecutionError, SandboxError
 from thinklonger.agent.execution import (
     Baseline,
-    BaselineCache,
     Execution,
     Harness,
-    choose_regression,
     choose_test_files,
-    measure_baseline,
     prove,
-    tree_digest,
 )
 from thinklonger.agent.execution.environments import open_environment
 from thinklonger.agent.pipeline.allowance import permission_of
+from thinklonger.agent.pipeline.measuring import Measuring, begin_measuring
 from thinklonger.agent.pipeline.survey import Survey
 from thinklonger.agent.protocols import SandboxSession
 from thinklonger.agent.sandbox import risk, select_sandbox
@@ -43,7 +40,7 @@ from thinklonger.agent.trace.events import (
     RegressionChosen,
     Reproduced,
 )
-from thinklonger.agent.types import Interpreter, Layer, Message
+from thinklonger.agent.types import Changes, FileState, Interpreter, Layer, Message
 
 SUSPECTED_FILES = 10  # files whose tests may show the issue
 TRACED_SECONDS = 2.0  # how long tests may run a second time under the tracer, by their time without it
@@ -69,6 +66,7 @@ class Trial(Survey):
     workshop: Workshop | None = None
     unavailable: SandboxError | ExecutionError | None = None
     baseline: Baseline | None = None
+    measuring: Measuring | None = None
 
     @property
     def base(self) -> Layer:
@@ -139,11 +137,37 @@ class Trial(Survey):
         self.reproduction = found
         self.coverage = {**self.coverage, **found.coverage}
         yield Reproduced(found.tests, found.run)
-        baseline = self.baseline = await self._around(harness, found)
-        await self.trace(harness, baseline)
-        seconds = sum(baseline.timings.values())
-        red = tuple(test for test in baseline.already_red if test not in found.tests)
-        yield RegressionChosen(len(baseline.run.results), len(baseline.green), red, baseline.flaky, seconds)
+        self.rank_files()
+        baseline = self.baseline = await self._measure(self._suspects(), red=frozenset(found.tests))
+        yield self._chosen(baseline)
+
+    def _chosen(self, baseline: Baseline) -> RegressionChosen:
+        """The event that says which tests a patch must not make worse, and what is known of all others."""
+        return RegressionChosen(
+            len(baseline.run.results),
+            len(baseline.green),
+            baseline.already_red,
+            baseline.flaky,
+            sum(baseline.timings.values()),
+            notes=self.notes(),
+        )
+
+    def notes(self) -> tuple[Message, ...]:
+        """What a person should know of the regression tests and of those that are none."""
+        return self.measuring.notes() if self.measuring is not None else ()
+
+    async def widen(self, changes: Changes) -> Baseline | None:
+        """Measure the base on the tests that run what a patch changes, too; the baseline with them."""
+        if self.measuring is not None and self.reproduction is not None:
+            changed = {
+                change.renamed_from or change.path: (_text(change.before), _text(change.after))
+                for change in changes
+                if change.before is not None
+            }
+            red = frozenset(self.reproduction.tests)
+            self.baseline = await self.measuring.widen(changed, red=red)
+            self.coverage = {**self.measuring.coverage, **self.coverage}
+        return self.baseline
 
     async def _asked(self, harness: Harness) -> Reproduction | None:
         """The tests that the issue's command runs, or that its text names, if any is red."""
@@ -158,7 +182,7 @@ class Trial(Survey):
     async def _red_in_the_suite(self, harness: Harness) -> Reproduction | None:
         """Red tests near the suspected files that speak of what the issue speaks of."""
         suspects = self._suspects()
-        red = (await self._measure(harness, suspects)).already_red
+        red = (await self._measure(suspects)).already_red
         if not red:
             return None
         execution = await harness.run(red, layer=self.base, coverage=True)
@@ -176,11 +200,6 @@ class Trial(Survey):
         if not raised(execution.run, exception):
             return None
         return _reproduction(Origin.EXAMPLE, execution, red_tests(execution.run), layer)
-
-    async def _around(self, harness: Harness, reproduction: Reproduction) -> Baseline:
-        """How the other tests fare that share code with the red ones."""
-        self.rank_files()
-        return await self._measure(harness, self._suspects(), without=frozenset(reproduction.tests))
 
     def _suspects(self) -> list[PurePosixPath]:
         """The most suspicious files of what is no test; once tests ran, of what they ran."""
@@ -213,32 +232,34 @@ class Trial(Survey):
             execution = await harness.run(traced, layer=self.base, coverage=True, seconds=seconds)
             self.coverage = {**execution.coverage, **self.coverage}
 
-    async def _measure(
-        self, harness: Harness, suspects: Sequence[PurePosixPath], *, without: AbstractSet[str] = frozenset()
-    ) -> Baseline:
-        """How the base fares on the tests most likely to run the suspected files; measured once for each content."""
-        regression = self.request.settings.regression
-        tests = [test for test in await harness.collect(self._test_files(suspects)) if test not in without]
-        if not regression.whole:
-            tests = choose_regression(
-                self.repository,
-                changed=suspects,
-                tests=tests,
-                timings={},
-                coverage=self.coverage,
-                seconds=regression.seconds,
-            )
-        allowed = 2 * regression.seconds  # for all of it, collecting included, on a machine that has more to do
-        if self.base:
-            return await measure_baseline(harness, tests, layer=self.base, seconds=allowed)
-        cache = BaselineCache(cache_directory(self.request.settings) / "baselines")
-        tree = await asyncio.to_thread(tree_digest, self.repository.root, self.repository.snapshot_files())
-        key = cache.key(tree, harness.environment, tests)
-        baseline = cache.load(key)
-        if baseline is None:
-            baseline = await measure_baseline(harness, tests, seconds=allowed)
-            cache.store(key, baseline)
+    async def _measure(self, suspects: Sequence[PurePosixPath], *, red: AbstractSet[str] = frozenset()) -> Baseline:
+        """How the base fares on the tests most likely to run the suspected files; once for each content."""
+        measuring = await self._measuring()
+        baseline = await measuring.measure(suspects, coverage=self.coverage, red=red)
+        self.coverage = {**measuring.coverage, **self.coverage}
         return baseline
+
+    async def _measuring(self) -> Measuring:
+        """What is known of the repository's tests; from here on the whole suite is collected in the background."""
+        workshop = self.workshop
+        if workshop is None:
+            raise SandboxError("pipeline.no-baseline")
+        if self.measuring is None:
+            self.measuring = await begin_measuring(
+                self.repository,
+                workshop.harness,
+                settings=self.request.settings,
+                base=self.base,
+                isolated=workshop.sandbox != SandboxChoice.NONE,
+            )
+            self.measuring.discover(self.stack)
+        self.measuring.base = self.base
+        return self.measuring
+
+
+def _text(state: FileState | None) -> str:
+    """A file's text; empty where there is no file."""
+    return state.content.decode("utf-8", "replace") if state is not None else ""
 
 
 def _reproduction(

@@ -107,13 +107,17 @@ class NotReproduced:
 
 @dataclass(frozen=True, slots=True)
 class RegressionChosen:
-    """The tests that must not get worse, and how the base fares on them."""
+    """The tests that must not get worse, and how the base fares on them.
+
+    `notes` say what is known of the whole suite, and which tests were left out for which reason.
+    """
 
     selected: int
     passed: int
     already_red: tuple[str, ...]
     flaky: tuple[str, ...]
     seconds: float
+    notes: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,7 @@ class Plugin:
         if self.run.request.mode == "collect":
             return True
         self.run.before_tests()
+        self.run.collected()
         return None
 
     @pytest.hookimpl(tryfirst=True)

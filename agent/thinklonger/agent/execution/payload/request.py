@@ -42,6 +42,8 @@ class Request:
         self.memory_bytes: int = fields["memory_bytes"]
         self.coverage_seconds: float | None = fields["coverage_seconds"]
         self.last: frozenset[str] = frozenset(fields["last"])
+        self.start_seconds: float = fields["start_seconds"]
+        self.cpu_seconds: float | None = fields["cpu_seconds"]
         self.folder: str = fields["folder"]
         self.plain: bool = fields["plain"]
         self.idle: bool = fields["idle"]
@@ -66,21 +68,30 @@ class Run:
         self.leave: Callable[[], None] | None = None
         self.running: dict[str, Any] | None = None
         self.lines: Callable[[], dict[str, Any] | None] = dict
-        self._end = time.monotonic() + request.seconds
+        self._end = time.monotonic() + request.seconds + request.start_seconds
+        self._cpu_end: float | None = None
 
     @property
     def late(self) -> bool:
         """Whether the time for the whole run is up."""
-        return time.monotonic() >= self._end
+        return time.monotonic() >= self._end or (self._cpu_end is not None and spent() >= self._cpu_end)
 
     @property
     def collect_seconds(self) -> float:
         """What collecting one file may take."""
-        return min(max(COLLECT_SECONDS, self.request.seconds_per_test), self.request.seconds / 2)
+        return min(
+            max(COLLECT_SECONDS, self.request.seconds_per_test), (self.request.seconds + self.request.start_seconds) / 2
+        )
 
     def extend(self) -> None:
         """Begin the clock anew."""
         self._end = time.monotonic() + self.request.seconds
+
+    def collected(self) -> None:
+        """Everything is collected: from here on the tests have their own time."""
+        self._end = min(self._end, time.monotonic() + self.request.seconds)
+        if self.request.cpu_seconds is not None:
+            self._cpu_end = spent() + self.request.cpu_seconds
 
     def wants(self, test: str) -> bool:
         """Whether the test is selected: by its id, by its id without parameters, or by its file or class."""
@@ -132,6 +143,11 @@ def bare(test: str) -> str:
     """A test's id without its parameters; a bracket may also stand in a folder's name."""
     path, separator, inner = test.partition("::")
     return path + separator + inner.partition("[")[0]
+
+
+def spent() -> float:
+    """The seconds of CPU that this process and its children have taken."""
+    return sum(os.times()[:4])
 
 
 def seed() -> None:

@@ -78,6 +78,7 @@ def execute(run: Run) -> int:
     if run.request.mode == "collect":
         return 0 if cases else 5
     run.before_tests()
+    run.collected()
     result = Result(run, terminal)
     unittest.TestSuite(cases).run(result)
     result.account_for(cases)
