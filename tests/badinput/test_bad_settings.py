@@ -1,4 +1,4 @@
-"""Settings files and variables that are broken: nothing begins, and the place is named."""
+"""Settings files and variables that are broken: the place is named; nothing begins where they are the user's own."""
 
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,12 @@ BROKEN = {
 @pytest.mark.parametrize("content", BROKEN)
 @pytest.mark.parametrize("command", ["resolve", "localize"])
 def test_a_broken_project_file(person: "Person", command: str, content: str) -> None:
-    """The repository's own pyproject.toml: exit code 2, its path, and where it breaks."""
+    """The repository's own pyproject.toml is the repository's fault: told by its path, and the job is done."""
     person.write({"pyproject.toml": content.encode("latin-1")})
     said = person.run(command, "--repo", str(person.repository), *ISSUE, "--json")
-    assert (said.code, said.error) == (2, BROKEN[content]), said
+    assert said.code in (0, 1), said
+    assert BROKEN[content] in [problem["key"] for problem in said.json["problems"]]
     assert str(person.repository / "pyproject.toml") in said.err
-    assert person.records() == []
 
 
 @pytest.mark.parametrize("content", BROKEN)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from thinklonger.agent import messages
 from thinklonger.agent.config import SandboxChoice, Settings
 from thinklonger.agent.config.loading import Loaded, known, load
 from thinklonger.agent.config.policy import RULES
@@ -166,9 +167,11 @@ def test_files_that_are_no_text_are_refused(home: Home) -> None:
 
 
 def test_a_broken_project_file_is_named(home: Home) -> None:
-    """Broken TOML in the project: its path and line."""
+    """Broken TOML in the project is reported with its path and line, and stops nobody: it is the project's fault."""
     home.write_project("[tool.thinklonger]\ntop ==\n")
-    said = refusal(home)
+    loaded = home.load()
+    assert loaded.settings == Settings()
+    (said,) = map(messages.render, loaded.problems)
     assert "pyproject.toml" in said
     assert "line 2" in said
 

@@ -21,16 +21,17 @@ from thinklonger.agent.types import Label, Message, Stage, StopReason
 SOURCES = [Path(package.__path__[0]) for package in (thinklonger.agent, thinklonger.cli)]
 CATALOGUE = Path(messages.__path__[0])
 FILES = (".cfg", ".json", ".jsonl", ".py", ".toml", ".yaml", ".yml")
-COMMANDS = ("main", "resolve", "localize", "verify", "index", "runs", "runs-list", "runs-show")
+COMMANDS = ("main", "resolve", "localize", "verify", "index", "doctor", "runs", "runs-list", "runs-show")
 
 FAMILIES: dict[str, set[str]] = {
+    "doctor.topic-": {"build", "egress", "environment", "git", "note", "proof", "python", "sandbox"},
     "event.begins-": {Stage.PATCH, Stage.VERIFY},
     "event.job-": {"resolve", "localize", "verify"},
     "event.label-": set(Label),
     "event.row-": {*Stage, "agreement", "because", "candidate", "environment", "flag", "index", "issue", "problem",
                    "record", "regression", "reproduction", "sandbox", "tree"},
     "help.runs-": {"list", "show", "verify"},
-    "help.": {*COMMANDS[1:6], *(f"{name}-{part}" for name in COMMANDS for part in ("about", "examples"))},
+    "help.": {*COMMANDS[1:7], *(f"{name}-{part}" for name in COMMANDS for part in ("about", "examples"))},
     "issue-source.": {"refused", "not-found", "failed"},
     "report.": {f"{check}-{end}" for check in ("reproduction", "regression") for end in ("good", "bad")},
     "report.means-": set(Label),

@@ -40,6 +40,8 @@ class Options:
     model: str | None = None
     sandbox: str | None = None
     top: str | None = None
+    interpreter: str | None = None
+    build_environment: bool = False
 
     def flags(self) -> Mapping[str, Given]:
         """The settings that the command line gives, by their dotted names."""
@@ -49,6 +51,8 @@ class Options:
             "model": ("--model", self.model),
             "sandbox.kind": ("--sandbox", self.sandbox),
             "localize.top": ("--top", self.top),
+            "environments.interpreter": ("--interpreter", self.interpreter),
+            "environments.build": ("--build-environment", "true" if self.build_environment else None),
         }
         return {name: Given(value, flag, text=True) for name, (flag, value) in given.items() if value is not None}
 
@@ -121,6 +125,7 @@ def _parser(words: Words) -> argparse.ArgumentParser:
         ("localize", _localize),
         ("verify", _verify),
         ("index", _index),
+        ("doctor", _doctor),
         ("runs", _runs),
     ):
         command = commands.add_parser(
@@ -182,6 +187,14 @@ def _index(parser: argparse.ArgumentParser, words: Words) -> None:
     _machine(parser.add_argument_group(words.say("help.group-result")), words)
 
 
+def _doctor(parser: argparse.ArgumentParser, words: Words) -> None:
+    group = parser.add_argument_group(words.say("help.group-repository"))
+    _repository(group, words)
+    group.add_argument("--test-command", metavar="CMD", help=words.say("help.doctor-test-command"))
+    _sandbox(parser.add_argument_group(words.say("help.group-environment")), words)
+    _json(parser.add_argument_group(words.say("help.group-result")), words)
+
+
 def _runs(parser: argparse.ArgumentParser, words: Words) -> None:
     actions = parser.add_subparsers(dest="action", metavar="COMMAND", title=words.say("help.commands"))
     for name in ("list", "show", "verify"):
@@ -224,6 +237,8 @@ def _reproduction(group: _Group, words: Words) -> None:
 def _sandbox(group: _Group, words: Words) -> None:
     choices = "auto|docker|bubblewrap|none"
     group.add_argument("--sandbox", metavar=choices, help=words.say("help.sandbox"))
+    group.add_argument("--interpreter", metavar="PATH", help=words.say("help.interpreter"))
+    group.add_argument("--build-environment", action="store_true", help=words.say("help.build-environment"))
 
 
 def _machine(group: _Group, words: Words) -> None:

@@ -88,6 +88,10 @@ def _command(options: Options, desk: Desk) -> int:
             from thinklonger.cli.index import index  # noqa: PLC0415
 
             return index(desk)
+        case "doctor":
+            from thinklonger.cli.doctor import doctor  # noqa: PLC0415
+
+            return doctor(desk)
         case _:
             from thinklonger.cli.records import runs  # noqa: PLC0415
 

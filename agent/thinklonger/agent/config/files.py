@@ -7,7 +7,10 @@ from typing import cast
 
 from thinklonger.agent.config.values import Given
 from thinklonger.agent.errors import ConfigError
+from thinklonger.agent.types import Message
 
+FILE_PROBLEMS = frozenset({f"config.{name}" for name in ("broken-toml", "not-utf8", "too-big", "unreadable")})
+"""What is wrong with a file as a whole, whatever it says."""
 _SIZE_LIMIT = 4 * 1024**2
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")
 _KEY = re.compile(r"\s*([A-Za-z0-9_.\"' -]+?)\s*=")
@@ -20,9 +23,18 @@ def user_config_path() -> Path:
     return place("thinklonger") / "config.toml"
 
 
-def read_project(repository: Path) -> dict[str, Given]:
-    """What `[tool.thinklonger]` says in the repository's `pyproject.toml`; raises ConfigError."""
-    return _read(repository / "pyproject.toml", ("tool", "thinklonger"))
+def read_project(repository: Path) -> tuple[dict[str, Given], list[Message]]:
+    """What `[tool.thinklonger]` says in the repository's `pyproject.toml`, and what is wrong with the file itself.
+
+    A file that is broken is the repository's fault, not a setting of ours: it gives none. Raises ConfigError for a
+    `tool.thinklonger` that is no table.
+    """
+    try:
+        return _read(repository / "pyproject.toml", ("tool", "thinklonger")), []
+    except ConfigError as error:
+        if error.message.key not in FILE_PROBLEMS:
+            raise
+        return {}, [error.message]
 
 
 def read_user(path: Path | None = None) -> dict[str, Given]:

@@ -46,7 +46,8 @@ def load(
     user.setdefault("language", language(environ))
     baseline = build(user)
     project: dict[str, Value] = {}
-    written = read_project(repository) if repository else {}
+    written, broken = read_project(repository) if repository else ({}, [])
+    problems += broken
     for name, value in _values(written).items():
         if project_may(name, value, current(baseline, name)):
             project[name] = value

@@ -38,16 +38,36 @@ SUPPORTING = 20
 class Workplace:
     """One build: where it happens, what it may use, and what it did so far."""
 
-    folder: Path
-    root: Path
-    needs: Needs
-    python: Python
-    permission: Permission
-    moment: datetime
+    order: "Order"
     sockets: Path
     gateway: Gateway
     until: float
     steps: list[Step] = field(default_factory=list[Step])
+
+    @property
+    def root(self) -> Path:
+        """Where the repository is, inside as well."""
+        return self.order.root
+
+    @property
+    def folder(self) -> Path:
+        """What is written to."""
+        return self.order.folder
+
+    @property
+    def needs(self) -> Needs:
+        """What the repository needs."""
+        return self.order.needs
+
+    @property
+    def python(self) -> Python:
+        """The Python to build with."""
+        return self.order.python
+
+    @property
+    def permission(self) -> Permission:
+        """What is allowed."""
+        return self.order.permission
 
     @property
     def env(self) -> Path:
@@ -117,53 +137,75 @@ def uv_program() -> Path:
         raise ExecutionError("environments.no-tool", tool="uv") from cause
 
 
-async def build(  # noqa: PLR0913 - a build is of a tree, for needs, with a Python, within what is allowed, in a place
-    root: Path,
-    files: Collection[PurePosixPath],
-    needs: Needs,
-    python: Python,
-    permission: Permission,
-    folder: Path,
-) -> Recipe:
-    """Build an environment in `folder`, which is empty, and say how. Raises ExecutionError where that fails.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be built: for the tree at `root`, which needs this, with that Python, in `folder`, within bounds."""
+
+    root: Path
+    needs: Needs
+    python: Python
+    permission: Permission
+    folder: Path
+
+    @property
+    def moment(self) -> datetime:
+        """As of when; today where the base commit has no date."""
+        return self.permission.moment or datetime.now(UTC)
+
+
+async def build(order: Order, files: Collection[PurePosixPath]) -> Recipe:
+    """Build an environment in the order's folder, which is empty, and say how. Raises ExecutionError.
 
     Nothing of the repository runs outside of the sandbox, and the repository itself is not written to.
     """
     started = time.monotonic()
-    moment = permission.moment or datetime.now(UTC)
-    await asyncio.to_thread(copy_tree, root, files, folder / "tree")
-    (folder / "cache").mkdir()
-    async with reachable(permission.index) as (sockets, gateway):
-        await asyncio.to_thread(confinement.own, folder)
-        until = started + permission.seconds
-        work = Workplace(folder, root, needs, python, permission, moment, sockets, gateway, until)
-        made = await work.uv("venv", "--quiet", "--python", str(python.executable), str(work.env))
+    folder, needs = order.folder, order.needs
+    await asyncio.to_thread(copy_tree, order.root, files, folder / "tree")
+    async with opened(order) as work:
+        python = str(order.python.executable)
+        made = await work.uv("venv", "--quiet", "--python", python, str(work.env))
         if made.exit_code != 0:
-            raise ExecutionError("environments.no-venv", python=str(python.executable), reason=reason_in(made.output))
-        plan = first_plan(needs, moment)
+            raise ExecutionError("environments.no-venv", python=python, reason=reason_in(made.output))
+        plan = first_plan(needs, order.moment)
         await install(work, plan)
-        generated = await asyncio.to_thread(project.run_from_sources, work.env, root, files, folder / "generated")
+        generated = await asyncio.to_thread(project.run_from_sources, work.env, order.root, files, folder / "generated")
         await support(work, plan)
         await work.run(str(work.env / "bin" / "python"), "-m", "compileall", "-q", "-j2", str(work.env / "lib"))
-    for name in ("cache", "tree"):
-        await asyncio.to_thread(shutil.rmtree, folder / name, ignore_errors=True)
     return Recipe(
         format=FORMAT,
-        root=str(root),
-        python=str(python.executable),
-        python_version=".".join(map(str, python.version)),
-        moment=moment.isoformat() if plan.dated else "",
-        index=permission.index,
+        root=str(order.root),
+        python=python,
+        python_version=".".join(map(str, order.python.version)),
+        moment=order.moment.isoformat() if plan.dated else "",
+        index=order.permission.index,
         requirements=tuple(plan.requirements),
         extras=tuple(plan.extras),
         dropped=tuple(plan.dropped),
-        installed=tuple(entry for entry in project.installed(work.env) if name_of(entry) != normal(needs.name)),
+        installed=others(work),
         generated=generated,
         project=plan.project,
         steps=tuple(work.steps),
         seconds=round(time.monotonic() - started, 2),
         bytes=await asyncio.to_thread(confinement.size_of, work.env),
     )
+
+
+def others(work: "Workplace") -> tuple[str, ...]:
+    """What is installed beside the project itself."""
+    return tuple(entry for entry in project.installed(work.env) if name_of(entry) != normal(work.needs.name))
+
+
+@asynccontextmanager
+async def opened(order: Order) -> AsyncGenerator["Workplace"]:
+    """A place to build in, with the registry in reach; what only building needs is gone afterwards."""
+    spare = [order.folder / name for name in ("cache", "tree")]
+    for folder in spare:
+        folder.mkdir(exist_ok=True)
+    async with reachable(order.permission.index) as (sockets, gateway):
+        await asyncio.to_thread(confinement.own, order.folder)
+        yield Workplace(order, sockets, gateway, time.monotonic() + order.permission.seconds)
+    for folder in spare:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 @asynccontextmanager
@@ -307,7 +349,7 @@ def options(work: Workplace, plan: Plan) -> list[str]:
     line = ["pip", "install", "--python", str(work.env / "bin" / "python"), "--default-index", work.permission.index]
     if not plan.dated:
         return line
-    limit = work.moment + timedelta(days=1)
+    limit = work.order.moment + timedelta(days=1)
     line += ["--exclude-newer", stamp(limit)]
     modern = [name for name in (*TOOLS, *plugins(plan)) if limit < MODERN]
     for name in dict.fromkeys((*modern, *plan.undated)):
@@ -337,17 +379,8 @@ def stamp(when: datetime) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def extend(  # noqa: PLR0913 - see `build`, and what is missing from what was built
-    root: Path,
-    needs: Needs,
-    python: Python,
-    permission: Permission,
-    folder: Path,
-    recipe: Recipe,
-    missing: Sequence[str],
-) -> Recipe:
+async def extend(order: Order, recipe: Recipe, missing: Sequence[str]) -> Recipe:
     """Install the modules that a proof has missed into a built environment; the recipe with them."""
-    moment = permission.moment or datetime.now(UTC)
     plan = Plan(
         project=recipe.project,
         extras=list(recipe.extras),
@@ -356,20 +389,13 @@ async def extend(  # noqa: PLR0913 - see `build`, and what is missing from what 
         dated=bool(recipe.moment),
         dropped=list(recipe.dropped),
     )
-    for name in ("cache", "tree"):
-        (folder / name).mkdir(exist_ok=True)
-    async with reachable(permission.index) as (sockets, gateway):
-        await asyncio.to_thread(confinement.own, folder)
-        until = time.monotonic() + permission.seconds
-        work = Workplace(folder, root, needs, python, permission, moment, sockets, gateway, until)
+    async with opened(order) as work:
         await add_modules(work, plan, missing)
-    for name in ("cache", "tree"):
-        await asyncio.to_thread(shutil.rmtree, folder / name, ignore_errors=True)
     return replace(
         recipe,
         requirements=tuple(plan.requirements),
         dropped=tuple(plan.dropped),
-        installed=tuple(entry for entry in project.installed(work.env) if name_of(entry) != normal(needs.name)),
+        installed=others(work),
         steps=(*recipe.steps, *work.steps),
         seconds=round(recipe.seconds + sum(step.seconds for step in work.steps), 2),
     )

@@ -3,6 +3,7 @@
 Usage: forward.py SOCKET COMMAND... Standard library only; any Python from 3.6 on.
 """
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -24,10 +25,8 @@ def pump(source: socket.socket, sink: socket.socket) -> None:
         pass
     finally:
         for end in (source, sink):
-            try:
+            with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
 
 def serve(listener: socket.socket, path: str) -> None:
@@ -51,11 +50,11 @@ def main() -> int:
     listener.bind(("127.0.0.1", 0))
     listener.listen(64)
     threading.Thread(target=serve, args=(listener, path), daemon=True).start()
-    address = "http://127.0.0.1:%d" % listener.getsockname()[1]
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
     variables = dict(os.environ)
     variables.update((name, address) for name in names)
-    return subprocess.call(command, env=variables)
+    return subprocess.call(command, env=variables)  # noqa: S603 - what this program is for
 
 
 if __name__ == "__main__":

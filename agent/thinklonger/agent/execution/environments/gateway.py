@@ -85,7 +85,7 @@ async def open_gateway(socket: Path, index: str) -> AsyncGenerator[Gateway]:
     """The proxy of a registry on this socket, while the context lasts."""
     gateway = Gateway(hosts_of(index))
     server = await asyncio.start_unix_server(gateway.serve, socket, limit=HEAD_BYTES)
-    socket.chmod(0o666)
+    await asyncio.to_thread(socket.chmod, 0o666)
     try:
         yield gateway
     finally:

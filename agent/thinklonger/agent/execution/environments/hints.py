@@ -5,6 +5,7 @@ import configparser
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from thinklonger.agent.execution.environments.nouns import Wanted
@@ -97,7 +98,11 @@ def from_tox(root: Path, found: Hints) -> None:
         add_lines(root, (parser.get(section, "deps", fallback="") or "").splitlines(), "tox.ini", found)
         found.extras += re.findall(r"[\w.-]+", parser.get(section, "extras", fallback="") or "")
         add_commands(parser.get(section, "commands", fallback="") or "", found)
-    found.pythons |= {(3, int(minor)) for minor in TOX_FACTORS.findall(content)}
+    listed = [
+        *TOX_FACTORS.findall(content),
+        *re.findall(r"\d{1,2}", " ".join(re.findall(r"py3\{([\d, ]+)\}", content))),
+    ]
+    found.pythons |= {(3, int(minor)) for minor in listed}
 
 
 def add_lines(root: Path, lines: list[str], source: str, found: Hints) -> None:
@@ -124,7 +129,7 @@ def from_noxfile(root: Path, found: Hints) -> None:
             for word in words:
                 if match := re.match(r"^\.\[([\w, .-]+)\]$", word):
                     found.extras += [part.strip() for part in match[1].split(",")]
-            for flag, name in zip(words, words[1:], strict=False):
+            for flag, name in pairwise(words):
                 if flag == "-r":
                     add_file(root, name, set(), found)
 

@@ -28,8 +28,8 @@ from thinklonger.agent.types import Interpreter, Message
 
 Prove: TypeAlias = Callable[[SandboxSession, Interpreter], Awaitable[Harness]]
 """Proves that the tests run in a session with an interpreter; raises ExecutionError where they don't."""
-ROUNDS = 3
-"""How often what is found missing at the proof is installed and the proof tried again."""
+STEPS = 60
+"""A recipe of more commands than this is not extended any more when the proof finds something missing."""
 NO_MODULE = re.compile(r"No module named '?([\w.]+)")
 
 
@@ -80,31 +80,17 @@ class Repository:
 async def find_environment(stack: AsyncExitStack, repository: Repository) -> Provided:
     """Try the candidates in order."""
     failures: list[ExecutionError] = []
+    ready, poor = await find_ready(stack, repository, failures)
+    if ready is not None:
+        return ready
     notes: list[Message] = []
-    poor: Environment | None = None
-    for environment in at_hand(repository.root, repository.permission):
-        try:
-            async with AsyncExitStack() as trial:
-                session, harness = await repository.open(trial, environment)
-                if not (missing_at(harness) and repository.permission.build and environment.origin is Origin.AT_HAND):
-                    stack.push_async_exit(trial.pop_all())
-                    return Provided(environment, session, harness, tuple(notes))
-                poor = poor or environment
-        except ExecutionError as error:
-            failures.append(error)
-            if environment.origin is Origin.GIVEN:
-                raise
-    found: Provided | None = None
     try:
-        if repository.permission.build or (repository.permission.cache / "environments").is_dir():
-            needs = await asyncio.to_thread(survey, repository.root, repository.files)
-            notes += needs.problems
-            found = await find_built(stack, repository, needs)
+        built = await find_built(stack, repository, notes)
+        if built is not None:
+            return replace(built, notes=tuple(notes))
     except ExecutionError as error:
         failures.insert(0, error)
         notes.append(Message("environments.not-built", {"reason": str(error)}))
-    if found is not None:
-        return replace(found, notes=(*notes, *found.notes))
     for environment in filter(None, (poor, our_own(repository.root))):
         try:
             session, harness = await repository.open(stack, environment)
@@ -113,6 +99,30 @@ async def find_environment(stack: AsyncExitStack, repository: Repository) -> Pro
         else:
             return Provided(environment, session, harness, tuple(notes))
     raise failures[0]
+
+
+async def find_ready(
+    stack: AsyncExitStack, repository: Repository, failures: list[ExecutionError]
+) -> tuple[Provided | None, Environment | None]:
+    """The first environment at hand that proves itself; else the first that does with files that miss modules.
+
+    The second kind only counts where a better one may be built.
+    """
+    poor: Environment | None = None
+    for environment in at_hand(repository.root, repository.permission):
+        try:
+            async with AsyncExitStack() as trial:
+                session, harness = await repository.open(trial, environment)
+                wanting = environment.origin is Origin.AT_HAND and repository.permission.build and missing_at(harness)
+                if not wanting:
+                    stack.push_async_exit(trial.pop_all())
+                    return Provided(environment, session, harness, ()), None
+                poor = poor or environment
+        except ExecutionError as error:
+            failures.append(error)
+            if environment.origin is Origin.GIVEN:
+                raise
+    return None, poor
 
 
 def at_hand(root: Path, permission: Permission) -> Iterator[Environment]:
@@ -132,12 +142,17 @@ def our_own(root: Path) -> Environment:
     return Environment(current(root), Origin.CURRENT, Message("environments.current"))
 
 
-async def find_built(stack: AsyncExitStack, repository: Repository, needs: Needs) -> Provided | None:
+async def find_built(stack: AsyncExitStack, repository: Repository, notes: list[Message]) -> Provided | None:
     """The environment that was built for this state, or is built now; None where there is none and none may be built.
 
     Raises ExecutionError where building or the proof fails.
     """
     permission = repository.permission
+    place = permission.cache / "environments"
+    if not permission.build and not await asyncio.to_thread(place.is_dir):
+        return None
+    needs = await asyncio.to_thread(survey, repository.root, repository.files)
+    notes += needs.problems
     if needs.python2 and permission.build:
         raise ExecutionError("environments.python-2")
     python = choose(needs, permission)
@@ -145,17 +160,17 @@ async def find_built(stack: AsyncExitStack, repository: Repository, needs: Needs
         if permission.build:
             raise ExecutionError("environments.no-python", wanted=needs.requires_python or ">=3.8")
         return None
-    place = permission.cache / "environments"
     folder = place / shelf.key_of(repository.root, needs, python, permission.moment, permission.index)
     recipe = await asyncio.to_thread(shelf.load, folder)
     if recipe is None and not permission.build:
         return None
     async with shelf.claimed(folder):
         recipe = await asyncio.to_thread(shelf.load, folder)
+        order = building.Order(repository.root, needs, python, permission, folder)
         if recipe is None:
             await asyncio.to_thread(shelf.forget_old, place, folder)
-            recipe = await build(repository, needs, python, folder)
-        return await prove_built(stack, repository, needs, python, Shelved(folder, recipe))
+            recipe = await build(order, repository.files)
+        return await prove_built(stack, repository, order, recipe)
 
 
 def choose(needs: Needs, permission: Permission) -> Python | None:
@@ -163,37 +178,24 @@ def choose(needs: Needs, permission: Permission) -> Python | None:
     return choose_python(find_pythons(), needs, (permission.moment or datetime.now(UTC)).date())
 
 
-async def build(repository: Repository, needs: Needs, python: Python, folder: Path) -> Recipe:
+async def build(order: building.Order, files: Collection[PurePosixPath]) -> Recipe:
     """Build it; a build that fails or is cancelled leaves nothing."""
-    await asyncio.to_thread(shelf.empty, folder)
+    await asyncio.to_thread(shelf.empty, order.folder)
     try:
         with boundary(ExecutionError, "environments.build-broken"):
-            recipe = await building.build(
-                repository.root, repository.files, needs, python, repository.permission, folder
-            )
-            await asyncio.to_thread(shelf.store, folder, recipe)
+            recipe = await building.build(order, files)
+            await asyncio.to_thread(shelf.store, order.folder, recipe)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(order.folder, ignore_errors=True)
         raise
     return recipe
 
 
-@dataclass(frozen=True, slots=True)
-class Shelved:
-    """A built environment: its folder and how it was built."""
-
-    folder: Path
-    recipe: Recipe
-
-
-async def prove_built(
-    stack: AsyncExitStack, repository: Repository, needs: Needs, python: Python, shelved: Shelved
-) -> Provided:
+async def prove_built(stack: AsyncExitStack, repository: Repository, order: building.Order, recipe: Recipe) -> Provided:
     """Prove it; what turns out to be missing is installed, a few times at most."""
-    recipe = shelved.recipe
     tried: set[str] = set()
-    for _ in range(ROUNDS):
-        environment = await asyncio.to_thread(environment_of, repository.root, Shelved(shelved.folder, recipe))
+    while True:
+        environment = await asyncio.to_thread(environment_of, order, recipe)
         failure: ExecutionError | None = None
         async with AsyncExitStack() as trial:
             try:
@@ -202,30 +204,24 @@ async def prove_built(
             except ExecutionError as error:
                 failure, missing = error, missing_in(error.message) - tried
             else:
-                if not missing or not repository.permission.build:
+                if not missing or not repository.permission.build or len(recipe.steps) > STEPS:
                     stack.push_async_exit(trial.pop_all())
                     return Provided(environment, session, harness, ())
-        if not missing or not repository.permission.build:
-            raise failure or ExecutionError("environments.unproved")
+        if failure is not None and (not missing or not repository.permission.build or len(recipe.steps) > STEPS):
+            raise failure
         tried |= missing
-        recipe = await building.extend(
-            repository.root, needs, python, repository.permission, shelved.folder, recipe, sorted(missing)
-        )
-        await asyncio.to_thread(shelf.store, shelved.folder, recipe)
-    session, harness = await repository.open(stack, environment_of(repository.root, Shelved(shelved.folder, recipe)))
-    return Provided(environment_of(repository.root, Shelved(shelved.folder, recipe)), session, harness, ())
+        recipe = await building.extend(order, recipe, sorted(missing))
+        await asyncio.to_thread(shelf.store, order.folder, recipe)
 
 
-def environment_of(root: Path, shelved: Shelved) -> Environment:
-    """The environment in a folder of the shelf. Raises ExecutionError where it is not whole."""
-    interpreter = from_environment(shelved.folder / "env", root)
+def environment_of(order: building.Order, recipe: Recipe) -> Environment:
+    """The environment of a recipe. Raises ExecutionError where it is not whole."""
+    interpreter = from_environment(order.folder / "env", order.root)
     if interpreter is None:
-        raise ExecutionError("environments.no-interpreter", interpreter=str(shelved.folder / "env"))
-    reason = Message(
-        "environments.built", {"count": len(shelved.recipe.installed), "python": shelved.recipe.python_version}
-    )
-    generated = read_generated(shelved.folder / "generated")
-    return Environment(replace(interpreter, origin=Origin.BUILT), Origin.BUILT, reason, shelved.recipe, generated)
+        raise ExecutionError("environments.no-interpreter", interpreter=str(order.folder / "env"))
+    reason = Message("environments.built", {"count": len(recipe.installed), "python": recipe.python_version})
+    generated = read_generated(order.folder / "generated")
+    return Environment(replace(interpreter, origin=Origin.BUILT), Origin.BUILT, reason, recipe, generated)
 
 
 def missing_at(harness: Harness) -> set[str]:

@@ -91,25 +91,16 @@ def allows(specifier: str, version: Version) -> bool:
 def holds(sign: str, text: str, version: Version) -> bool:
     """Whether one clause allows some release of a minor version."""
     numbers = [int(part) for part in text.split(".") if part.isdigit()]
-    major, minor = numbers[0], numbers[1] if len(numbers) > 1 else 0
-    exact = len(numbers) > 1
-    bound = (major, minor)
-    match sign:
-        case ">=":
-            return version >= bound
-        case ">":
-            return version > bound or (version == bound and len(numbers) > 2) if exact else version[0] > major
-        case "<":
-            return version < bound or (version == bound and len(numbers) > 2 and numbers[2] > 0)
-        case "<=":
-            return version <= bound
-        case "^":
-            return version[0] == major and version >= bound
-        case "~=":
-            return version[0] == major and version >= bound if len(numbers) <= 2 else version == bound
-        case "~":
-            return version == bound if exact else version[0] == major
-        case "!=":
-            return not (version == bound and len(numbers) <= 2) if exact else version[0] != major
-        case _:
-            return version == bound if exact else version[0] == major
+    bound = (numbers[0], numbers[1] if len(numbers) > 1 else 0)
+    precise = len(numbers) > len(bound)
+    same = version == bound if len(numbers) > 1 else version[0] == bound[0]
+    table = {
+        ">=": version >= bound,
+        ">": (version > bound and (len(numbers) > 1 or not same)) or (same and precise),
+        "<=": version <= bound,
+        "<": version < bound or (version == bound and precise and numbers[-1] > 0),
+        "^": version[0] == bound[0] and version >= bound,
+        "~=": version == bound if precise else version[0] == bound[0] and version >= bound,
+        "!=": not same or precise,
+    }
+    return table.get(sign, same)

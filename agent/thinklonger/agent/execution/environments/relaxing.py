@@ -21,6 +21,8 @@ UNREACHABLE = re.compile(
 )
 UNVERSIONED = ("unable to detect version", "Versioning for this project requires", "get_version", "LookupError")
 OLD_SETUPTOOLS = ("use_2to3", "pkg_resources", "setuptools.command.test", "'dash-separated'", "Invalid dash-separated")
+DRAWN = " \t\u2570\u2500\u25b6\u2502\u251c\u00d7"
+"""What uv draws its trees with."""
 BUILD_TOOLS = ("setuptools", "wheel")
 
 
@@ -71,7 +73,7 @@ def relax(plan: Plan, said: str, *, name: str) -> bool:
 
 def reason_in(said: str) -> str:
     """The line of uv's words that says most."""
-    lines = [line.strip(" ╰─▶│├×\t") for line in said.splitlines()]
+    lines = [line.strip(DRAWN) for line in said.splitlines()]
     lines = [line for line in lines if line]
     for word in ("Error:", "error:", "Because", "Failed to"):
         for line in reversed(lines) if word.endswith("rror:") else lines:

@@ -22,7 +22,7 @@ WAIT_SECONDS = 0.2
 
 
 def key_of(root: Path, needs: Needs, python: Python, moment: datetime | None, index: str) -> str:
-    """What decides about an environment: the files that it is made from, the Python, the day, the registry, the place."""
+    """What decides about an environment: the files that it is made from, Python, day, registry, place."""
     digest = hashlib.sha256()
     real = str(python.executable.resolve())
     day = moment.date().isoformat() if moment else ""
