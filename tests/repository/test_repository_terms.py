@@ -85,7 +85,7 @@ async def test_postings_count_each_field(tmp_path: Path, opened: Opener) -> None
     assert repository.postings("sun") == []
     statistics = repository.statistics_of_fields()
     assert statistics.files == 3
-    lengths = [repository.lengths(path) for path in repository.paths()]
+    lengths = repository.lengths()
     for field in range(4):
         assert math.isclose(statistics.means[field], sum(length[field] for length in lengths) / 3)
 

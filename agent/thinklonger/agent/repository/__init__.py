@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from thinklonger.agent.repository.terms import split_terms
+from thinklonger.agent.repository.terms import cut_words, split_terms
 
 if TYPE_CHECKING:
     from thinklonger.agent.repository.listing import Problem
@@ -16,6 +16,7 @@ __all__ = [
     "Posting",
     "Problem",
     "Repository",
+    "cut_words",
     "open_repository",
     "split_terms",
 ]

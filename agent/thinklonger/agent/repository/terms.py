@@ -20,10 +20,18 @@ _IS_SNAKE = re.compile(r"[a-z_]+").fullmatch
 _CJK = "぀-ヿ㐀-䶿一-鿿豈-﫿가-힯"
 
 
+_RUN = re.compile(r"\w+")
+
+
 @cache
-def _foreign_runs() -> re.Pattern[str]:
+def _with_cjk() -> re.Pattern[str]:
     """Runs of Chinese, Japanese or Korean, or of other letters and digits (compiled when first needed: it is slow)."""
     return re.compile(rf"(?P<cjk>[{_CJK}]+)|[^\W{_CJK}]+")
+
+
+def _foreign_runs(word: str) -> Iterator[re.Match[str]]:
+    """The runs of a word; most foreign words are of scripts that come before all of Chinese, Japanese and Korean."""
+    return (_RUN if max(word) < _CJK[0] else _with_cjk()).finditer(word)
 
 
 def split_terms(text: str) -> list[str]:
@@ -42,7 +50,7 @@ def terms_of_word(word: str) -> tuple[str, ...]:
     if word.isascii():
         return _ascii_terms(word)
     terms: list[str] = []
-    for match in _foreign_runs().finditer(unicodedata.normalize("NFKC", word)):
+    for match in _foreign_runs(unicodedata.normalize("NFKC", word)):
         run = match.group()
         if match.lastgroup == "cjk":
             terms.extend([run] if len(run) == 1 else [run[at : at + 2] for at in range(len(run) - 1)])

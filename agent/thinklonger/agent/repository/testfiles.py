@@ -19,8 +19,8 @@ class TestFiles:
     def __init__(self, paths: Iterable[PurePosixPath]) -> None:
         """Look at all of the tree's source files once."""
         self._folders: set[str] = set()
-        for path in paths:
-            parts = path.parts
+        for name in map(str, paths):
+            parts = name.split("/") if "test/" in name else [name]
             if "test" in parts[:-1] and _FILE.fullmatch(parts[-1]):
                 self._folders.update("/".join(parts[: at + 1]) for at, part in enumerate(parts[:-1]) if part == "test")
 

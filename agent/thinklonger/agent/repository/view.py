@@ -217,11 +217,12 @@ class Repository:
             ),
         )
 
-    def lengths(self, path: PurePosixPath) -> Lengths:
-        """The file's field lengths."""
-        number = self._numbers[path]
-        facts = self._facts[number]
-        return Lengths(len(self._path_terms[number]), facts.symbols, facts.docstrings, facts.body)
+    def lengths(self) -> Sequence[Lengths]:
+        """The field lengths of each of `paths()`."""
+        return [
+            Lengths(len(terms), facts.symbols, facts.docstrings, facts.body)
+            for terms, facts in zip(self._path_terms, self._facts, strict=True)
+        ]
 
     def postings(self, term: str) -> Sequence[Posting]:
         """The files that a term (one of `split_terms`) occurs in; read on demand."""
@@ -325,7 +326,8 @@ class Repository:
         """The terms of each path, suffix left out."""
         cut = cache(split_terms)
         return [
-            [term for part in path.parent.parts for term in cut(part)] + split_terms(path.stem) for path in self._paths
+            [term for part in name.rpartition(".")[0].split("/") for term in cut(part)]
+            for name in map(str, self._paths)
         ]
 
     @cached_property

@@ -71,7 +71,7 @@ def rank_locations(  # noqa: PLR0913 - all that is known about the fault, by nam
     weights = WEIGHTS
     clues = with_failures(clues, reproduction)
     pool = _pool(files, repository, coverage, red)
-    table = PathTable(repository.paths())
+    table = PathTable(repository.paths() if _says_where(clues) else ())
     ran, ranges = covered(coverage, red, pool, weights)
     suspects: dict[int, _Suspect] = {}
     for signal in (
@@ -93,6 +93,11 @@ def rank_locations(  # noqa: PLR0913 - all that is known about the fault, by nam
     nearby = spread({number: suspect.score for number, suspect in suspects.items()}, pool, weights)
     _add({number: hint for number, hint in nearby.items() if number in suspects}, suspects)
     return _report(suspects, pool, ranges, top)
+
+
+def _says_where(clues: Clues) -> bool:
+    """Whether the issue names a line: only then are paths looked up, and the table for that costs a while to make."""
+    return bool(clues.tracebacks) or any(clue.line is not None for clue in clues.paths)
 
 
 def _pool(files: Sequence[FileRank], repository: RepositoryView, coverage: LineCoverage, red: AbstractSet[str]) -> Pool:

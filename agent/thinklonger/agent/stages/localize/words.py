@@ -5,7 +5,7 @@ from itertools import chain
 from math import log
 
 from thinklonger.agent.issue import Clues, weigh_terms
-from thinklonger.agent.repository import split_terms
+from thinklonger.agent.repository import cut_words, split_terms
 from thinklonger.agent.stages.localize.hints import Hint, quote_list
 from thinklonger.agent.stages.localize.pool import Pool
 from thinklonger.agent.stages.localize.weights import Weights
@@ -65,8 +65,12 @@ def _counts(
 def _counted(texts: Sequence[str], wanted: Mapping[str, float]) -> Mapping[str, Mapping[int, int]]:
     """How often each wanted term stands in each text."""
     cut = [text.encode("utf-8", "replace").translate(_WORDS_ONLY).split() for text in texts]
-    different = set(chain.from_iterable(cut))
-    useful = {word: terms for word in different if (terms := _terms(word.decode("utf-8", "replace"), wanted))}
+    useful = {term.encode("utf-8", "replace"): [term] for term in wanted}  # a plain lower-case word is its only term
+    longer = [word for word in set(chain.from_iterable(cut)) if not (word.isalpha() and word.islower())]
+    spelled = [word.decode("utf-8", "replace") for word in longer]
+    for word, terms in zip(longer, cut_words(spelled), strict=True):
+        if found := [term for term in terms if term in wanted]:
+            useful[word] = found
     counts: dict[str, dict[int, int]] = {}
     for number, words in enumerate(cut):
         for word in filter(useful.__contains__, words):
@@ -74,10 +78,3 @@ def _counted(texts: Sequence[str], wanted: Mapping[str, float]) -> Mapping[str, 
                 of_term = counts.setdefault(term, {})
                 of_term[number] = of_term.get(number, 0) + 1
     return counts
-
-
-def _terms(word: str, wanted: Mapping[str, float]) -> tuple[str, ...]:
-    """The wanted terms that a word of code stands for; most are one lower-case term, which saves the splitting."""
-    if word.isascii() and word.islower() and word.isalpha():
-        return (word,) if word in wanted else ()
-    return tuple(term for term in split_terms(word) if term in wanted)

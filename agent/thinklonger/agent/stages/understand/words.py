@@ -49,7 +49,7 @@ def match_words(clues: Clues, repository: Repository, weights: Weights) -> Words
 def _norms(repository: Repository, weights: Weights) -> list[list[float]]:
     """For each field, what one occurrence counts in each file."""
     means = repository.statistics_of_fields().means
-    lengths = [repository.lengths(path) for path in repository.paths()]
+    lengths = repository.lengths()
     return [
         [weight / (1 - b + b * length[position] / mean) if mean > 0 else weight for length in lengths]
         for position, (weight, b, mean) in enumerate(zip(weights.fields, weights.norms, means, strict=True))
