@@ -39,6 +39,7 @@ class Options:
     engine: str | None = None
     model: str | None = None
     sandbox: str | None = None
+    regression: str | None = None
     top: str | None = None
     interpreter: str | None = None
     build_environment: bool = False
@@ -50,6 +51,7 @@ class Options:
             "engine": ("--engine", self.engine),
             "model": ("--model", self.model),
             "sandbox.kind": ("--sandbox", self.sandbox),
+            "regression.whole": ("--regression", {"near": "false", "whole": "true"}.get(self.regression or "")),
             "localize.top": ("--top", self.top),
             "environments.interpreter": ("--interpreter", self.interpreter),
             "environments.build": ("--build-environment", "true" if self.build_environment else None),
@@ -158,6 +160,7 @@ def _resolve(parser: argparse.ArgumentParser, words: Words) -> None:
     search.add_argument("--engine", metavar="builtin|URL", help=words.say("help.engine"))
     search.add_argument("--model", metavar="NAME", help=words.say("help.model"))
     _reproduction(search, words)
+    _regression(search, words)
     _sandbox(search, words)
     result = parser.add_argument_group(words.say("help.group-result"))
     result.add_argument("--apply", action="store_true", help=words.say("help.apply"))
@@ -178,6 +181,7 @@ def _verify(parser: argparse.ArgumentParser, words: Words) -> None:
     check = parser.add_argument_group(words.say("help.group-check"))
     check.add_argument("--patch", metavar="FILE|-", required=True, help=words.say("help.patch"))
     _reproduction(check, words)
+    _regression(check, words)
     _sandbox(check, words)
     _machine(parser.add_argument_group(words.say("help.group-result")), words)
 
@@ -232,6 +236,10 @@ def _repository(group: _Group, words: Words) -> None:
 
 def _reproduction(group: _Group, words: Words) -> None:
     group.add_argument("--reproduction", metavar="FILE", help=words.say("help.reproduction"))
+
+
+def _regression(group: _Group, words: Words) -> None:
+    group.add_argument("--regression", choices=("near", "whole"), help=words.say("help.regression"))
 
 
 def _sandbox(group: _Group, words: Words) -> None:

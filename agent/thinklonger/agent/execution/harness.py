@@ -10,7 +10,8 @@ from thinklonger.agent.errors import ExecutionError
 from thinklonger.agent.execution import proof
 from thinklonger.agent.execution.commands import TestCommand, read_command, unselective
 from thinklonger.agent.execution.lending import lent_pytest
-from thinklonger.agent.execution.outcomes import Execution, Runner, Screened, ScreenResult
+from thinklonger.agent.execution.obstacles import named, python_2
+from thinklonger.agent.execution.outcomes import Execution, Runner, Screened, ScreenResult, test_path
 from thinklonger.agent.execution.reading import REPORT, Finished, Reader, Record, Report, read_report, run_of
 from thinklonger.agent.execution.request import Place, Request, bounded, command_for, environment, make_nonce, shown
 from thinklonger.agent.execution.screening import Plan, screen
@@ -30,6 +31,8 @@ from thinklonger.agent.types import (
     TestRun,
 )
 
+MISSES_FILE = ("FileNotFoundError", "NotADirectoryError")
+MOST_FOLDERS = 3
 USAGE_STATUS = 4
 """What pytest exits with when it can't read its options, or a conftest."""
 
@@ -70,9 +73,10 @@ async def prove(  # noqa: PLR0913 - all that an issue and its repository may say
         environment=record_of(interpreter, report.runner, len(tests)),
         runner=Runner(report.runner["runner"]),
         selected=selected,
-        problems=proof.problems(report),
+        problems=problems_of(report),
         options=options,
         drop_addopts=collected.drop_addopts,
+        folder=collected.folder,
     )
     if asked is None and whole:
         harness.all_tests = tests
@@ -101,10 +105,14 @@ async def prove_command(session: SandboxSession, place: Place, asked: TestComman
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """A collection that gave something to run; `drop_addopts`: the repository's own extra options were unusable."""
+    """A collection that gave something to run, from which folder (below the root; mostly the root itself).
+
+    `drop_addopts`: the repository's own extra options were unusable.
+    """
 
     report: Report
     drop_addopts: bool
+    folder: str = ""
 
 
 async def collect(session: SandboxSession, place: Place, request: Request) -> Collected:
@@ -118,9 +126,29 @@ async def collect(session: SandboxSession, place: Place, request: Request) -> Co
         second_result, second = await ask(session, place, retried)
         if second.planned or second.broken:
             result, report, request = second_result, second, retried
+    if not report.planned:
+        for folder in folders_to_try(report):
+            inside = replace(request, folder=folder)
+            _, second = await ask(session, place, inside)
+            if second.planned:
+                return Collected(second, request.drop_addopts, folder)
     if report.planned or (report.broken and worth_running(report, request)):
         return Collected(report, request.drop_addopts)
     raise proof.failure(result, report, place.interpreter, seconds=request.seconds)
+
+
+def folders_to_try(report: Report) -> list[str]:
+    """The folders of test files that open a file by a name that does not hold at the root."""
+    lost = [path for path, value in report.broken.items() if value.exception in MISSES_FILE]
+    return list(dict.fromkeys(str(test_path(path).parent) for path in lost if "/" in path))[:MOST_FOLDERS]
+
+
+def problems_of(report: Report) -> tuple[Message, ...]:
+    """What a person should know of a collection; files for Python 2 in one sentence."""
+    old = [path for path, value in report.broken.items() if python_2(value)]
+    rest = {path: value for path, value in report.broken.items() if path not in old}
+    told = proof.problems(replace(report, broken=rest))
+    return (*told, *([Message("execution.files-python-2", {"count": len(old), "paths": named(old)})] if old else []))
 
 
 async def collect_some(

@@ -79,6 +79,17 @@ def obstacle(result: TestResult) -> Obstacle | None:
     return next((kind for kind, pattern in SIGNS.items() if pattern.search(words)), None)
 
 
+def missing_file(result: TestResult) -> bool:
+    """Whether a red test says that a file or a module is not where it looked for it."""
+    words = f"{result.exception}: {result.text}"
+    return SIGNS[Obstacle.FOLDER].search(words) is not None or SIGNS[Obstacle.MODULE].search(words) is not None
+
+
+def python_2(result: TestResult) -> bool:
+    """Whether a file can't be collected because it is written for Python 2."""
+    return obstacle(result) is Obstacle.PYTHON_2
+
+
 def set_aside(results: Iterable[TestResult], *, red: Iterable[str]) -> dict[Obstacle | None, tuple[str, ...]]:
     """The tests that were red or skipped on the base, by reason; skipped ones only where their words give one."""
     broken = frozenset(red)

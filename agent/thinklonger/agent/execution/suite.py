@@ -10,7 +10,7 @@ from thinklonger.agent.execution.memory import Digests, SuiteMemory
 from thinklonger.agent.execution.outcomes import Runner, test_path
 from thinklonger.agent.protocols import RepositoryView
 
-CHUNK = 48
+CHUNK = 24
 """Test files that one process collects: its start is then a small part of its work, and little is lost with it."""
 CHUNK_SECONDS = 120.0
 COLLECTS_FILES = b"pytest_collect_file"

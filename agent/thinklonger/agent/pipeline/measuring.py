@@ -13,6 +13,7 @@ from thinklonger.agent.config.places import cache_directory
 from thinklonger.agent.errors import SandboxError
 from thinklonger.agent.execution import Baseline, BaselineCache, Harness, Runner, choose_regression, choose_test_files
 from thinklonger.agent.execution.baseline import Effort, measure, merged, without_tests
+from thinklonger.agent.execution.folders import settle_folder
 from thinklonger.agent.execution.memory import SuiteMemory, digest_files, digest_settings
 from thinklonger.agent.execution.obstacles import named, set_aside, told
 from thinklonger.agent.execution.regression import FAR, SLOW_SECONDS, UNKNOWN_SECONDS, changed_lines, nearness
@@ -188,12 +189,14 @@ class Measuring:
         if not targets:
             return
         cache = BaselineCache(cache_directory(self.settings) / "baselines")
-        tree = "\0".join(f"{path}\0{digest}" for path, digest in sorted(self.digests.items()))
+        tree = "\0".join((self.harness.folder, *(f"{path}\0{text}" for path, text in sorted(self.digests.items()))))
         key = cache.key(tree, self.harness.environment, targets)
         found = cache.load(key)
         coverage: LineCoverage = {}
         if found is None:
             found, coverage = await measure(self.harness, targets, layer=self.base, effort=effort)
+            if await settle_folder(self.harness, found.run, layer=self.base):
+                found, coverage = await measure(self.harness, targets, layer=self.base, effort=effort)
             self._remember(targets, found, coverage)
             cache.store(key, found)
         self.measured = merged(self.measured, found)

@@ -17,6 +17,7 @@ from thinklonger.agent.execution import (
     prove,
 )
 from thinklonger.agent.execution.environments import open_environment
+from thinklonger.agent.execution.folders import settle_folder
 from thinklonger.agent.pipeline.allowance import permission_of
 from thinklonger.agent.pipeline.measuring import Measuring, begin_measuring
 from thinklonger.agent.pipeline.survey import Survey
@@ -172,12 +173,19 @@ class Trial(Survey):
     async def _asked(self, harness: Harness) -> Reproduction | None:
         """The tests that the issue's command runs, or that its text names, if any is red."""
         if self.request.issue.test_command:
-            execution = await harness.run(None, layer=self.base, coverage=True)
+            execution = await self._settled(harness, None)
             return _reproduction(Origin.COMMAND, execution, red_tests(execution.run))
         if named := named_tests(self.clues, await harness.collect(self._test_files(self._suspects()))):
-            execution = await harness.run(named, layer=self.base, coverage=True)
+            execution = await self._settled(harness, named)
             return _reproduction(Origin.NAMED, execution, red_tests(execution.run))
         return None
+
+    async def _settled(self, harness: Harness, tests: Sequence[str] | None) -> Execution:
+        """A run on the base, from the folder in which most of the tests find their files."""
+        execution = await harness.run(tests, layer=self.base, coverage=True)
+        if await settle_folder(harness, execution.run, layer=self.base):
+            return await harness.run(tests, layer=self.base, coverage=True)
+        return execution
 
     async def _red_in_the_suite(self, harness: Harness) -> Reproduction | None:
         """Red tests near the suspected files that speak of what the issue speaks of."""

@@ -101,9 +101,9 @@ def enter(run: Run) -> None:
 def give_way() -> None:
     """Let everything else on the machine go first, as far as the system has means for it."""
     with contextlib.suppress(OSError):
-        os.nice(15)
+        os.nice(10)
     with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as file:
-        file.write("15")
+        file.write("10")
 
 
 def extend_path(root: str) -> None:
