@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from thinklonger.agent.repository.disk import LARGEST_SOURCE, UNVERIFIED, read_regular, settled
 from thinklonger.agent.repository.indexing import Job, Outcome, index
@@ -27,8 +27,7 @@ class StoppedError(Exception):
     """The opening was cancelled."""
 
 
-@dataclass(slots=True)
-class Updated:
+class Updated(NamedTuple):
     """The state of a tree: what is known of each source file, how many were parsed for that, and what was odd."""
 
     tree: int

@@ -4,7 +4,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import PurePosixPath
 from typing import NamedTuple, cast
@@ -28,8 +27,7 @@ from thinklonger.agent.types import FileState, Layer, Reference, Symbol, SymbolK
 _GRAPH = "imports"
 
 
-@dataclass(frozen=True, slots=True)
-class IndexStatistics:
+class IndexStatistics(NamedTuple):
     """How the index came about: source files, symbols in them, files taken from the cache, parsed now, wall seconds."""
 
     files: int
@@ -325,10 +323,8 @@ class Repository:
     def _path_terms(self) -> list[list[str]]:
         """The terms of each path, suffix left out."""
         cut = cache(split_terms)
-        return [
-            [term for part in name.rpartition(".")[0].split("/") for term in cut(part)]
-            for name in map(str, self._paths)
-        ]
+        places = (str(path).rpartition(".")[0].rpartition("/") for path in self._paths)
+        return [[*cut(folder), *cut(stem)] for folder, _, stem in places]
 
     @cached_property
     def _files_by_path_term(self) -> dict[str, dict[int, int]]:

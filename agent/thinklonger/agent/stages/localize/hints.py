@@ -1,12 +1,11 @@
 """What a signal says about a suspect: what it adds to the score, and the reason in words."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from thinklonger.agent.types import EvidenceKind, Message
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(NamedTuple):
     """One reason: what it adds, on the scale where the best words of any suspect are 1."""
 
     kind: EvidenceKind

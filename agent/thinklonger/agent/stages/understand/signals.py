@@ -1,15 +1,13 @@
 """What a signal says: a share of suspicion for some files, with the reason in words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from thinklonger.agent.types import EvidenceKind, Message
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(NamedTuple):
     """One reason: what it adds to a file's score, on the scale where the best words of any file are 1."""
 
     kind: EvidenceKind

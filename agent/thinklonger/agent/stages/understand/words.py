@@ -1,8 +1,8 @@
 """BM25F: the issue's words against the paths, symbol names, docstrings and bodies of all files."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from math import log
+from typing import NamedTuple
 
 from thinklonger.agent.issue import Clues, weigh_terms
 from thinklonger.agent.repository import Lengths, Posting, Repository, split_terms
@@ -15,8 +15,7 @@ _MOST_TERMS = 60
 _FIELDS = Lengths._fields
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(NamedTuple):
     """The words' scores: of each file (by its place in `paths()`), the best being 1, and what they are made of."""
 
     scores: Sequence[float]
