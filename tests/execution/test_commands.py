@@ -30,6 +30,9 @@ from thinklonger.agent.execution.commands import read_command, unselective
         ("python -c 'import pytest' -m pytest", Runner.COMMAND, ()),
         ("pytest a.py && pytest b.py", Runner.COMMAND, ()),
         ("tox -e py", Runner.COMMAND, ()),
+        ("nosetests --with-doctest tests", Runner.PYTEST, ("tests",)),
+        ("python -m nose2 -v tests/test_x.py:TestX.test_y", Runner.PYTEST, ("tests/test_x.py::TestX::test_y",)),
+        ("python manage.py test app", Runner.COMMAND, ()),
     ],
 )
 def test_commands_are_recognised(command: str, runner: Runner, arguments: tuple[str, ...]) -> None:

@@ -12,6 +12,9 @@ SHELL_WORDS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>", "2>&1"
 SHELL_SIGNS = re.compile(r"[`*?]|\$[({A-Za-z_]|;$|^[<>]|[|&;]\S|\S[|&;]")
 ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 PYTHON = re.compile(r"(?:python|pypy)(?:\d+(?:\.\d+)*)?$")
+NOSE = frozenset({"nosetests", "nosetests3", "nose", "nose2"})
+"""Runners that are gone; pytest runs what they ran."""
+NOSE_PLACE = re.compile(r"^(.*\.py):([\w.]+)$")
 WRAPPERS = frozenset({"uv", "poetry", "pipenv", "pdm", "rye", "hatch"})
 """Tools whose `run` starts the rest of the line in the project's environment, which is found without them."""
 PYTHON_FLAGS_WITH_VALUE = frozenset({"-W", "-X"})
@@ -106,15 +109,25 @@ def recognise(words: list[str]) -> tuple[Runner, list[str]]:
         program, rest = "python", rest[1:]
     if program in ("pytest", "py.test"):
         return Runner.PYTEST, rest
+    if program in NOSE:
+        return Runner.PYTEST, of_nose(rest)
     if PYTHON.match(program):
         match module_of(rest):
             case ["pytest" | "py.test", *arguments]:
                 return Runner.PYTEST, arguments
             case ["unittest", *arguments]:
                 return Runner.UNITTEST, arguments
+            case [name, *arguments] if name in NOSE:
+                return Runner.PYTEST, of_nose(arguments)
             case _:
                 pass
     return Runner.COMMAND, []
+
+
+def of_nose(words: list[str]) -> list[str]:
+    """What nose was to run, as pytest takes it: its places, `file:Class.test` among them; its options mean nothing."""
+    places = [word for word in words if not word.startswith("-")]
+    return [NOSE_PLACE.sub(lambda match: f"{match[1]}::{match[2].replace('.', '::')}", place) for place in places]
 
 
 def module_of(words: list[str]) -> list[str]:

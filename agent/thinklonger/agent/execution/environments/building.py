@@ -30,6 +30,7 @@ MODERN = datetime(2021, 6, 15, tzinfo=UTC)
 """Build tools and runners are never older than this: what came before knows neither this protocol nor these Pythons."""
 TOOLS = ("setuptools", "wheel", "pip", "pytest", "pluggy", "iniconfig", "packaging", "pyparsing", "toml", "attrs", "py")
 PYTEST = "pytest>=6.2"
+WITHOUT_SETUPTOOLS = (3, 12)
 SUPPORTING = 20
 """Modules that tests import without saying so, of which so many are looked for at most."""
 
@@ -166,7 +167,7 @@ async def build(order: Order, files: Collection[PurePosixPath]) -> Recipe:
         made = await work.uv("venv", "--quiet", "--python", python, str(work.env))
         if made.exit_code != 0:
             raise ExecutionError("environments.no-venv", python=python, reason=reason_in(made.output))
-        plan = first_plan(needs, order.moment)
+        plan = first_plan(needs, order.python, order.moment)
         await install(work, plan)
         generated = await asyncio.to_thread(project.run_from_sources, work.env, order.root, files, folder / "generated")
         await support(work, plan)
@@ -245,10 +246,12 @@ def copy_tree(root: Path, files: Collection[PurePosixPath], target: Path) -> Non
             continue
 
 
-def first_plan(needs: Needs, moment: datetime) -> Plan:
-    """All that the repository asks for."""
+def first_plan(needs: Needs, python: Python, moment: datetime) -> Plan:
+    """All that the repository asks for; and setuptools, which every environment had before Python 3.12."""
     pytest = next((entry.text for entry in needs.wanted if name_of(entry.text) == "pytest"), PYTEST)
     others = [entry.text for entry in needs.wanted if name_of(entry.text) != "pytest"]
+    if python.version < WITHOUT_SETUPTOOLS and "setuptools" not in map(name_of, others):
+        others.append("setuptools")
     plan = Plan(
         project=needs.installable,
         extras=list(needs.extras),

@@ -125,7 +125,8 @@ def from_noxfile(root: Path, found: Hints) -> None:
         if not isinstance(function, ast.FunctionDef) or not re.search(r"test|unit", function.name):
             continue
         for words in installs(function):
-            found.wanted += [Wanted(text, "noxfile.py") for text in requirements(words)]
+            plain = [word for word, before in zip(words, ["", *words], strict=False) if before != "-r"]
+            found.wanted += [Wanted(text, "noxfile.py") for text in requirements(plain)]
             for word in words:
                 if match := re.match(r"^\.\[([\w, .-]+)\]$", word):
                     found.extras += [part.strip() for part in match[1].split(",")]

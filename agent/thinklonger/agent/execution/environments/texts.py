@@ -99,10 +99,11 @@ def installed_by(line: str) -> tuple[list[str], list[str], list[str]]:
     found = re.search(r"\bpip3?(?:\.exe)?\s+install\s+(.*)", line)
     if found is None:
         return [], [], []
+    command = re.split(r"&&|\|\||[;|]", found[1].strip())[0]
     try:
-        words = shlex.split(re.split(r"&&|\|\||[;|]", found[1].strip().strip("\"'"))[0])
+        words = shlex.split(command)
     except ValueError:
-        return [], [], []
+        words = command.replace('"', " ").replace("'", " ").split()
     plain: list[str] = []
     files: list[str] = []
     extras: list[str] = []
