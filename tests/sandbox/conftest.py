@@ -1,6 +1,7 @@
 """What the sandbox's tests share: the checks' own modules, and whether bubblewrap can run here at all."""
 
 import asyncio
+import importlib
 import os
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 NOBODY = 65534
+CLIENT = ("docker", "requests", "urllib3", "idna", "certifi", "charset_normalizer")
+"""What the Docker engine's client is made of, for an interpreter that has none of it."""
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +57,9 @@ def as_nobody() -> Iterator[Callable[[list[str]], str]]:
     shutil.copytree(package, ground / "source" / "thinklonger" / "agent", ignore=shutil.ignore_patterns("__pycache__"))
     for script in HERE.glob("sandbox_*.py"):
         shutil.copy(script, ground / "source")
+    for name in CLIENT:
+        (folder,) = importlib.import_module(name).__path__
+        shutil.copytree(folder, ground / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
     for place in (ground, *ground.rglob("*")):
         place.chmod(place.stat().st_mode | (0o055 if place.is_dir() else 0o044))
 
@@ -65,6 +71,7 @@ def as_nobody() -> Iterator[Callable[[list[str]], str]]:
             "PYTHONPATH": str(ground / "source"),
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": str(work),
+            "DOCKER_HOST": os.environ.get("DOCKER_HOST", ""),
         }
         script, *rest = arguments
         command = [python, str(ground / "source" / script), *rest, str(work)]
@@ -73,7 +80,7 @@ def as_nobody() -> Iterator[Callable[[list[str]], str]]:
             env=env,
             user=NOBODY,
             group=NOBODY,
-            extra_groups=(),
+            extra_groups=_groups() if "docker" in arguments else (),
             cwd="/",
             capture_output=True,
             text=True,
@@ -84,6 +91,18 @@ def as_nobody() -> Iterator[Callable[[list[str]], str]]:
 
     yield run
     shutil.rmtree(ground)
+
+
+def _groups() -> tuple[int, ...]:
+    """The group that may use the engine's socket, as a user of Docker is in it."""
+    socket = Path(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://"))
+    try:
+        status = socket.stat()
+    except OSError:
+        return ()
+    if status.st_gid == 0:
+        pytest.skip("the engine's socket is root's alone")
+    return (status.st_gid,)
 
 
 def _usable(python: str) -> bool:

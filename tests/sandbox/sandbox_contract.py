@@ -37,7 +37,7 @@ Check = Callable[[Sandbox, Path], Awaitable[None]]
 def plant(ground: Path, files: Mapping[str, bytes]) -> tuple[Path, list[PurePosixPath]]:
     """A tree below `ground` with these files; its root and their paths."""
     root = ground / "tree"
-    root.mkdir(exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)

@@ -1,19 +1,25 @@
-"""Ways out of the bubblewrap sandbox that were tried, and must stay closed; run like `sandbox_contract`."""
+"""What a sandboxed command can see and call, exactly; run like `sandbox_contract`, beside `sandbox_attempts`."""
 
 import asyncio
 import json
 import os
+import pwd
+import re
 import shutil
 import socket
 import sys
 from pathlib import Path, PurePosixPath
 
-from sandbox_contract import READABLE, appears, gone, named, once, plant, python, run_all, shell, snapshot
+from sandbox_contract import READABLE, appears, named, once, plant, python, run_all, shell, snapshot
 
 from thinklonger.agent.protocols import Sandbox
+from thinklonger.agent.sandbox.confinement import UID
 from thinklonger.agent.sandbox.seccomp import CALLS
 from thinklonger.agent.types import Ending, Limits
 
+NAME_SERVERS = re.findall(r"^nameserver\s+(\S+)", Path("/etc/resolv.conf").read_text(), re.MULTILINE)
+NEWEST = ("statmount", "listmount")
+"""Calls that an older engine's library has no name for; they only look at the sandbox's own mounts."""
 MINE = {str(group) for group in os.getgroups()} if os.geteuid() else {"65534"}
 """Groups that a sandboxed process may have outside: a normal launcher's own can't be given up, root's must be."""
 
@@ -43,78 +49,18 @@ for place in {places!r}:
     allowed = {f"SEEN {part}" for path in (ground / "tree", *READABLE) for part in (path, *path.parents)}
     for root in ("/proc/1/root", "/proc/self/root", "/proc/self/cwd/../../../../../.."):
         allowed |= {f"SEEN {root}{line.removeprefix('SEEN ')}" for line in set(allowed) if line.startswith("SEEN /")}
+    seen = {line for line in seen if not line.endswith("/etc/hostname")}  # Docker's own: see the next check
     assert seen <= allowed, seen - allowed
 
 
-async def escape_sockets_of_the_host(sandbox: Sandbox, ground: Path) -> None:
-    """TCP, UDP, Unix sockets on disk and abstract ones of the host can't be reached; there is no network at all."""
-    name = f"\0thinklonger-test-{os.getpid()}"
-    with (
-        socket.create_server(("127.0.0.1", 0)) as tcp,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
-        socket.socket(socket.AF_UNIX) as abstract,
-        socket.socket(socket.AF_UNIX) as file,
-    ):
-        udp.bind(("127.0.0.1", 0))
-        abstract.bind(name)
-        here = Path.cwd()
-        root, _ = plant(ground, {})
-        os.chdir(root)
-        file.bind("sock")
-        os.chdir(here)
-        for server in (abstract, file):
-            server.listen()
-        for each in (tcp, udp, abstract, file):
-            each.settimeout(0)
-        code = f"""
-import socket
-def attempt(label, work):
-    try: work(); print("REACHED", label)
-    except OSError as error: print("blocked", label, type(error).__name__)
-def dial(family, address):
-    s = socket.socket(family, socket.SOCK_STREAM); s.settimeout(2); s.connect(address)
-attempt("tcp", lambda: dial(socket.AF_INET, ("127.0.0.1", {tcp.getsockname()[1]})))
-attempt("abstract", lambda: dial(socket.AF_UNIX, {name!r}))
-attempt("file", lambda: dial(socket.AF_UNIX, "sock"))
-attempt("world", lambda: dial(socket.AF_INET, ("192.0.2.1", 80)))
-attempt("world6", lambda: dial(socket.AF_INET6, ("2001:db8::1", 80)))
-attempt("name", lambda: socket.getaddrinfo("example.org", 80))
-attempt("vsock", lambda: socket.socket(40, socket.SOCK_STREAM))
-attempt("packet", lambda: socket.socket(17, socket.SOCK_RAW))
-socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", {udp.getsockname()[1]}))
-with socket.create_server(("127.0.0.1", 0)) as own: socket.create_connection(own.getsockname()).close()
-print("loopback works")
-"""
-        said = await inside(sandbox, ground, code)
-        assert "REACHED" not in said
-        assert said.count("blocked") == 8, said
-        assert said.endswith("loopback works\n")
-        for each in (tcp, abstract, file):
-            try:
-                each.accept()
-            except BlockingIOError:
-                continue
-            raise AssertionError(each)
-        try:
-            raise AssertionError(udp.recv(10))
-        except BlockingIOError:
-            pass
-
-
-async def escape_processes_of_the_host(sandbox: Sandbox, ground: Path) -> None:
-    """Only the sandbox's own processes are visible or can be signalled; no terminal, no stray descriptor."""
-    code = f"""
-import os
-print(len([n for n in os.listdir("/proc") if n.isdecimal()]))
-try: os.kill({os.getpid()}, 0); print("SIGNALLED")
-except ProcessLookupError: pass
-try: open("/dev/tty"); print("TERMINAL")
-except OSError: pass
-print(sorted(os.listdir("/proc/self/fd")))
-"""
-    said = (await inside(sandbox, ground, code)).splitlines()
-    assert int(said[0]) <= 4, said
-    assert said[1:] == ["['0', '1', '2', '3']"], said
+async def escape_names_of_the_host(sandbox: Sandbox, ground: Path) -> None:
+    """The host's name, its users and its name servers are not said inside."""
+    text = "hostname; cat /etc/hostname /etc/passwd /etc/resolv.conf /etc/hosts"
+    said = (await once(sandbox, ground, shell(text))).output
+    words = [socket.gethostname(), *(entry.pw_name for entry in pwd.getpwall() if entry.pw_uid >= UID)]
+    words += NAME_SERVERS
+    own = {"nobody", "sandbox", "127.0.0.1", "localhost"}
+    assert [word for word in words if word not in own and word.encode() in said.split()] == [], said
 
 
 async def escape_rights(sandbox: Sandbox, ground: Path) -> None:
@@ -131,7 +77,7 @@ for pid in ("self", "1"):
             assert f"{pid} {name}: 0000000000000000" in said, said
         assert f"{pid} NoNewPrivs: 1" in said
         assert f"{pid} Seccomp: 2" in said
-        assert f"{pid} Uid: 1000 1000 1000 1000" in said
+        assert re.search(rf"^{pid} Uid: ([1-9]\d*) \1 \1 \1$", said, re.MULTILINE), said
     mark = f"6{os.getpid()}.25"
     root, files = plant(ground, {"a": b""})
     async with sandbox.open(root, files, readable=[]) as session, session.layer() as layer:
@@ -158,24 +104,10 @@ def _owners(mark: str) -> list[tuple[int, list[str]]]:
     return found
 
 
-async def escape_kernel_settings(sandbox: Sandbox, ground: Path) -> None:
-    """Nothing of /proc/sys can be written, nor sysrq."""
-    code = """
-import os
-for path in ("sys/kernel/core_pattern", "sys/kernel/hostname", "sys/vm/drop_caches", "sysrq-trigger"):
-    try:
-        with open("/proc/" + path, "w") as file: file.write("0")
-        print("WROTE", path)
-    except OSError as error: print("blocked", path, error.strerror)
-"""
-    said = await inside(sandbox, ground, code)
-    assert said.count("blocked") == 4, said
-
-
 async def escape_system_calls(sandbox: Sandbox, ground: Path) -> None:
     """Each call of the filter's table fails with EPERM; namespaces can't be made through clone or clone3 either."""
     code = f"""
-import ctypes, errno, platform, sys
+import ctypes, errno, os, platform, signal, sys
 libc = ctypes.CDLL(None, use_errno=True)
 column = {{"x86_64": 0, "aarch64": 1}}.get(platform.machine())
 if column is None: sys.exit("unknown machine")
@@ -188,61 +120,16 @@ clone, clone3 = ((56, 435), (220, 435))[column]
 for flag in (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000):
     if call(clone, flag | 17, 0, 0, 0, 0) != (-1, errno.EPERM): print("ALLOWED clone", hex(flag))
 if call(clone3, 0, 0) != (-1, errno.ENOSYS): print("ALLOWED clone3")
-if column == 0 and call(0x40000000 + 39) != (-1, errno.ENOSYS): print("ALLOWED x32")
+child = os.fork()
+if child == 0: os._exit(column == 0 and call(0x40000000 + 39) != (-1, errno.ENOSYS))
+if os.waitpid(child, 0)[1] not in (0, signal.SIGSYS, 128 | signal.SIGSYS): print("ALLOWED x32")
 import threading, subprocess
 t = threading.Thread(target=print, args=("thread",)); t.start(); t.join()
 print(subprocess.run(["echo", "child"], capture_output=True, text=True).stdout, end="")
 """
-    assert await inside(sandbox, ground, code) == "thread\nchild\n"
-
-
-async def escape_namespaces_by_tools(sandbox: Sandbox, ground: Path) -> None:
-    """`unshare`, `mount` and `bwrap` itself get nowhere."""
-    text = "unshare -Ur true || echo no; mount -t tmpfs x /tmp || echo no; bwrap --bind / / true || echo no"
-    result = await once(sandbox, ground, shell(f"({text}) 2>/dev/null"))
-    assert result.output == b"no\nno\nno\n", result
-
-
-async def escape_fork_bomb(sandbox: Sandbox, ground: Path) -> None:
-    """A fork bomb stops at the limit and dies with the run."""
-    mark = f"7{os.getpid()}.25"
-    code = f"""
-import os
-made = 0
-while made < 1000:
-    try: pid = os.fork()
-    except OSError: break
-    if pid == 0: os.execvp("sleep", ["sleep", "{mark}"])
-    made += 1
-print(made)
-"""
-    made = int(await inside(sandbox, ground, code, limits=Limits(wall_seconds=60, processes=64)))
-    assert 20 <= made < 64
-    assert await gone(mark)
-
-
-async def escape_disk_fill(sandbox: Sandbox, ground: Path) -> None:
-    """All that can be written anywhere fits into `scratch_bytes` and /dev/shm, in bytes and in number of files."""
-    limits = Limits(wall_seconds=60, scratch_bytes=16 << 20)
-    code = """
-import os
-total = 0
-for top in ("/", "/dev", "/etc", "/usr", "/run", "/proc", "/root", os.environ["THINKLONGER_PAYLOAD"],
-            os.environ["THINKLONGER_ROOT"], os.environ["THINKLONGER_OUT"], "/tmp", "/dev/shm", "/tmp/home", "/dev/pts"):
-    for number in range(40):
-        try:
-            with open(f"{top}/fill{number}", "wb", 0) as file:
-                while True: total += file.write(bytes(1 << 20))
-        except OSError: pass
-count = 0
-try:
-    for count in range(200000): os.mkdir(f"/tmp/n{count}")
-except OSError: pass
-print(total, count)
-"""
-    total, count = map(int, (await inside(sandbox, ground, code, limits=limits)).split())
-    assert 15 << 20 <= total <= (16 + 64 + 1) << 20
-    assert count < 30_000
+    said = await inside(sandbox, ground, code)
+    unknown = {f"ALLOWED {name}" for name in NEWEST} if sandbox.name == "docker" else set()
+    assert [line for line in said.splitlines() if line not in unknown] == ["thread", "child"], said
 
 
 async def escape_git(sandbox: Sandbox, ground: Path) -> None:
@@ -291,25 +178,6 @@ async def escape_from_a_root_or_readable_folder_that_is_too_wide(sandbox: Sandbo
         except SandboxError:
             continue
         raise AssertionError(opening)
-
-
-async def escape_a_daemon(sandbox: Sandbox, ground: Path) -> None:
-    """A daemon that forked twice, left its session and ignores every signal is gone with the run."""
-    mark = f"8{os.getpid()}.25"
-    code = f"""
-import os, signal, sys
-for number in range(1, 32):
-    try: signal.signal(number, signal.SIG_IGN)
-    except (OSError, ValueError): pass
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        os.closerange(0, 100)
-        os.execvp("sleep", ["sleep", "{mark}"])
-    os._exit(0)
-"""
-    await inside(sandbox, ground, code)
-    assert await gone(mark)
 
 
 ESCAPES = named("escape_", globals())

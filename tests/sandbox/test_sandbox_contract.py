@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from sandbox_contract import CHECKS, ENGINES, Check
-from sandbox_escapes import ESCAPES
 
 
 @pytest.fixture(params=sorted(ENGINES))
@@ -23,25 +22,9 @@ async def test_contract(engine: str, check: Check, tmp_path: Path) -> None:
     await check(ENGINES[engine](), tmp_path)
 
 
-@pytest.mark.usefixtures("bubblewrap")
-@pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
-async def test_escape(escape: Check, tmp_path: Path) -> None:
-    """The way out that the check's docstring names is closed."""
-    await escape(ENGINES["bubblewrap"](), tmp_path)
-
-
 @pytest.mark.slow
-def test_contract_as_a_user_without_rights(engine: str, as_nobody: Callable[[list[str]], str]) -> None:
+def test_contract_as_a_user_without_rights(engine: str, as_nobody: Callable[..., str]) -> None:
     """All promises hold too when the launcher is not root."""
     said = json.loads(as_nobody(["sandbox_contract.py", engine]))
     assert set(said) == set(CHECKS)
-    assert not any(said.values()), "\n".join(said.values())
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("bubblewrap")
-def test_escapes_as_a_user_without_rights(as_nobody: Callable[[list[str]], str]) -> None:
-    """All ways out are closed too when the launcher is not root."""
-    said = json.loads(as_nobody(["sandbox_escapes.py", "bubblewrap"]))
-    assert set(said) == set(ESCAPES)
     assert not any(said.values()), "\n".join(said.values())

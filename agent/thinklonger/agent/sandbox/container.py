@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from thinklonger.agent.errors import SandboxError
 from thinklonger.agent.sandbox.calls import profile
 from thinklonger.agent.sandbox.client import Client, Settings
-from thinklonger.agent.sandbox.confinement import SHARED_MEMORY_BYTES
+from thinklonger.agent.sandbox.confinement import SHARED_MEMORY, SHARED_MEMORY_BYTES
 from thinklonger.agent.sandbox.engine import STDOUT, Engine, Stream
 from thinklonger.agent.sandbox.tools import script
 from thinklonger.agent.types import Limits
@@ -123,8 +123,11 @@ def hardened(plan: Plan, room: Room, *, volumes: Sequence[Settings] = (), sharin
         "SecurityOpt": ["no-new-privileges:true", f"seccomp={profile()}"],
         "AutoRemove": True,
         "LogConfig": {"Type": "none", "Config": {}},
-        "ShmSize": SHARED_MEMORY_BYTES,
-        "Tmpfs": {**folders, "/sys": "ro,size=4k,mode=0555"},
+        "Tmpfs": {
+            **folders,
+            SHARED_MEMORY: f"rw,noexec,nosuid,nodev,size={SHARED_MEMORY_BYTES},nr_inodes={OPEN_FILES},mode=1777",
+            "/sys": "ro,size=4k,mode=0555",
+        },
         "Ulimits": [_ulimit("core", 0), _ulimit("nofile", OPEN_FILES)],
         "OomScoreAdj": 1000,
         "Mounts": [*binds, *volumes],

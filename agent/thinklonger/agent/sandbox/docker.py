@@ -28,6 +28,7 @@ from thinklonger.agent.sandbox.inventory import Inventory, take_inventory
 from thinklonger.agent.sandbox.layering import FOLDER_MODE, Tape, check
 from thinklonger.agent.sandbox.readable import to_show
 from thinklonger.agent.sandbox.storage import MARGIN_BYTES, fits_in_memory
+from thinklonger.agent.sandbox.tools import NOBODY
 from thinklonger.agent.types import Command, CommandResult, FileState, Layer, Limits
 
 Answer = TypeVar("Answer")
@@ -188,7 +189,7 @@ class DockerSession:
     async def prepare(self, image: str, shown: Mapping[PurePosixPath, str]) -> None:
         """Sweep, make or find the image, and start the keeper with the volumes."""
         labels = launcher.labels(self._run)
-        user = (os.getuid(), os.getgid()) if hasattr(os, "getuid") and os.getuid() else (UID, UID)
+        user = _user()
         self._own_image = "" if image else f"thinklonger-sandbox:{self._run}"
 
         def work(client: Client) -> Plan:
@@ -254,6 +255,13 @@ class DockerSession:
             future = self.engine.submit(work)
             self._pending.append(future)
             return await asyncio.shield(asyncio.wrap_future(future))
+
+
+def _user() -> tuple[int, int]:
+    """Who commands run as, also outside: the launcher, who can read what is shown; nobody where that is root."""
+    if sys.platform == "win32":
+        return (UID, UID)
+    return (os.getuid(), os.getgid()) if os.getuid() else (NOBODY, NOBODY)
 
 
 def _volume(folder: str, plan: Plan, size: int | None) -> dict[str, object]:

@@ -210,7 +210,10 @@ class DockerLayer:
             raise SandboxError("sandbox.broken", reason=reason)
         if code is None and not stopped:
             code = await self._exit_code(run)
-        artifacts = unpack(tar) if tar.endswith(END) else await self.gather(f"{run.folder}/out", DEEPEST)
+        try:
+            artifacts = unpack(tar) if tar.endswith(END) else await self.gather(f"{run.folder}/out", DEEPEST)
+        except SandboxError:
+            return await self._gone(run, ending)
         return CommandResult(ending, None if stopped else code, b"".join(heard.chunks), run.seconds, artifacts)
 
     async def _gone(self, run: "Run", ending: Ending) -> CommandResult:
