@@ -18,7 +18,7 @@ from thinklonger.agent.protocols import Proposer, Task
 from thinklonger.agent.search import explore, within
 from thinklonger.agent.solver import Solver
 from thinklonger.agent.stages.patch import Proposal, propose
-from thinklonger.agent.stages.verify.cheating import cheat_flags, cheat_notes
+from thinklonger.agent.stages.verify.cheating import cheat_flags, cheat_notes, failing_source
 from thinklonger.agent.stages.verify.placebo import placebo_of
 from thinklonger.agent.stages.verify.proof import Proof, prove_candidate
 from thinklonger.agent.stages.verify.ranking import CandidateFacts, Evidence, Verdict, rank
@@ -202,10 +202,7 @@ class Repair:
     def _facts(self, proposal: Proposal, reproduction: Reproduction) -> CandidateFacts:
         candidate = proposal.candidate
         repository = self.survey.repository
-        paths = {PurePosixPath(test.partition("::")[0]) for test in reproduction.tests}
-        sources = [
-            state.content.decode("utf-8", "replace") for path in sorted(paths) if (state := repository.read(path))
-        ]
+        sources = self._failing_sources(reproduction)
         has_regression = bool(self.survey.baseline and self.survey.baseline.green)
         return CandidateFacts(
             id=candidate.id,
@@ -223,6 +220,20 @@ class Repair:
                 issue=self.survey.request.issue,
             ),
         )
+
+    def _failing_sources(self, reproduction: Reproduction) -> list[str]:
+        """The source of the failing tests, without their neighbours'."""
+        base = self.survey.base
+        paths = sorted({PurePosixPath(test.partition("::")[0]) for test in reproduction.tests})
+        states = {path: base.get(path) or self.survey.repository.read(path) for path in paths}
+        return [
+            failing_source(
+                state.content.decode("utf-8", "replace"),
+                [test for test in reproduction.tests if test.partition("::")[0] == str(path)],
+            )
+            for path, state in states.items()
+            if state is not None
+        ]
 
     async def _evidence(
         self, workshop: Workshop, reproduction: Reproduction, facts: Mapping[str, CandidateFacts]
@@ -318,6 +329,9 @@ class Repair:
         reasons = (*reasons, *self.survey.notes())
         if green := self.proofs[name].placebo:
             return Label.UNVERIFIED, (*reasons, Message("receipt.placebo-green", {"test": green[0]}))
+        replaced = [part for _, run in self.proofs[name].runs for part in run.tampered]
+        if label is Label.VERIFIED and replaced:
+            return Label.PARTLY_VERIFIED, (*reasons, Message("receipt.tampered", {"part": replaced[0]}))
         if label is Label.VERIFIED and reproduction.origin is Origin.EXAMPLE:
             return Label.PARTLY_VERIFIED, (*reasons, Message("pipeline.example-only"))
         return label, reasons

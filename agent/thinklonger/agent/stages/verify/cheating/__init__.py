@@ -7,7 +7,9 @@ from pathlib import PurePosixPath
 
 from thinklonger.agent.stages.verify.cheating.code import Source, changed_parts, parsed
 from thinklonger.agent.stages.verify.cheating.configuration import configuration_change
+from thinklonger.agent.stages.verify.cheating.excuses import excused
 from thinklonger.agent.stages.verify.cheating.facts import Fact, added, facts_of
+from thinklonger.agent.stages.verify.cheating.failing import failing_source
 from thinklonger.agent.stages.verify.cheating.literals import Reproduction, read_reproduction
 from thinklonger.agent.stages.verify.cheating.special_cases import special_cases
 from thinklonger.agent.stages.verify.cheating.touched_tests import touched_tests
@@ -32,6 +34,8 @@ _TEST_IS_WRONG = re.compile(
 
 _TEST_EDITS = {"test-edited", "test-loosened"}
 
+__all__ = ["blames_the_test", "cheat_flags", "cheat_notes", "failing_source"]
+
 
 def blames_the_test(issue: Issue) -> bool:
     """Whether the issue says that the test is what is wrong."""
@@ -44,51 +48,55 @@ def cheat_flags(
     """Reasons, in words, to rank the patch below all honest ones; none for an honest patch.
 
     `reproduction` holds the sources of the failing tests. Only what the changes add or remove counts, never what
-    stood there before. Edited tests count unless the issue itself says that the test is wrong (see `cheat_notes`).
+    stood there before. What the issue asks for, and what is usual where it is done, is no flag (see `cheat_notes`).
     """
-    allowed = _TEST_EDITS if _TEST_IS_WRONG.search(issue.text) else set[str]()
-    return tuple(m for m in _messages(changes, is_test, reproduction, issue) if m.key.partition(".")[2] not in allowed)
+    found = _messages(changes, is_test, reproduction, issue)
+    return tuple(message for message, excuse in found if not excuse)
 
 
 def cheat_notes(changes: Changes, *, is_test: Callable[[PurePosixPath], bool], issue: Issue) -> tuple[Message, ...]:
-    """What a reader of the receipt should know though it is no flag: tests changed because the issue says so."""
-    if not _TEST_IS_WRONG.search(issue.text):
-        return ()
-    found = (m for m in _messages(changes, is_test, (), issue) if m.key.partition(".")[2] in _TEST_EDITS)
-    return tuple(Message("cheating.test-edit-asked-for", message.params) for message in found)
+    """What a reader of the receipt should know though it is no flag: what the issue asks for, what is usual there."""
+    return tuple(message for message, excuse in _messages(changes, is_test, (), issue) if excuse)
 
 
 def _messages(
     changes: Changes, is_test: Callable[[PurePosixPath], bool], reproduction: Sequence[str], issue: Issue
-) -> Iterator[Message]:
+) -> Iterator[tuple[Message, bool]]:
+    """What was found, each with whether it is excused."""
     tests = read_reproduction(tuple(reproduction))
-    seen: set[tuple[str, str]] = set()
+    test_is_wrong = blames_the_test(issue)
+    seen: set[tuple[str, str, bool]] = set()
     for change in changes:
-        for fact in _facts(change, is_test=is_test, tests=tests, issue=issue):
+        for fact, usual in _facts(change, is_test=is_test, tests=tests, issue=issue):
             path = str(change.path)
-            if (fact.kind, path) not in seen:
-                seen.add((fact.kind, path))
-                yield Message(f"cheating.{fact.kind}", {"path": path, "line": fact.line, "name": fact.name})
-    yield from _lost_functions(changes, is_test, tests)
+            asked = test_is_wrong and fact.kind in _TEST_EDITS
+            excuse = usual or asked
+            if (fact.kind, path, excuse) not in seen:
+                seen.add((fact.kind, path, excuse))
+                kind = "test-edit-asked-for" if asked else fact.kind
+                yield Message(f"cheating.{kind}", {"path": path, "line": fact.line, "name": fact.name}), excuse
+    yield from ((message, False) for message in _lost_functions(changes, is_test, tests))
 
 
 def _facts(
     change: FileChange, *, is_test: Callable[[PurePosixPath], bool], tests: Reproduction, issue: Issue
-) -> Iterator[Fact]:
+) -> Iterator[tuple[Fact, bool]]:
+    """What a changed file has, each with whether an honest repair has reason to do it."""
     old_path = change.renamed_from or change.path
     before, after = parsed(old_path, change.before), parsed(change.path, change.after)
     configured = configuration_change(change)
-    if configured and change.path.name not in issue.text:
-        yield Fact(configured, "", 1)
+    if configured:
+        yield Fact(configured, "", 1), change.path.name in issue.text
     if is_test(old_path) or is_test(change.path):
         if not configured:
-            yield from _test_facts(change, before, after, is_test)
+            yield from ((fact, False) for fact in _test_facts(change, before, after, is_test))
     elif change.after is not None:
-        before, after = changed_parts(before, after)
-        known = frozenset({"", *before.functions}) if change.before is not None else frozenset[str]()
-        yield from added(facts_of(before), facts_of(after), known_scopes=known)
-        yield from special_cases(before, after, tests)
-        yield from _lost_assertions(before, after)
+        old, new = changed_parts(before, after)
+        known = frozenset({"", *old.functions}) if change.before is not None else frozenset[str]()
+        for fact in added(facts_of(old), facts_of(new), known_scopes=known):
+            yield fact, excused(fact, before, after, issue)
+        for fact in (*special_cases(old, new, tests), *_lost_assertions(old, new)):
+            yield fact, False
 
 
 def _test_facts(

@@ -15,12 +15,13 @@ _RUN_SOURCES = {"sys.modules", "sys.argv", "sys.orig_argv", "os.environ", "os.ge
 _STACK = {"sys._getframe", "inspect.stack", "inspect.currentframe", "traceback.extract_stack", "sys.gettrace",
           "sys.settrace", "sys.setprofile", "threading.settrace", "sys._current_frames"}  # fmt: skip
 _TEST_WORD = re.compile(r"(?i)pytest|py\.test|unittest|_test\b|\btest|^CI$|GITHUB_ACTIONS|TOX_ENV")
-_EXITS = {"os._exit", "os.abort", "os.kill"}
+_EXITS = {"os._exit", "os.abort", "os.kill", "atexit.register"}
 _SOFT_EXITS = {"sys.exit", "exit", "quit", "SystemExit", "builtins.exit", "builtins.quit"}
 _SKIPS = {"pytest.skip", "pytest.exit", "pytest.xfail", "unittest.SkipTest"}
 _IGNORES = {"warnings.simplefilter", "warnings.filterwarnings", "warnings.catch_warnings"}
 _SUPPRESSION = re.compile(
-    r"#.*?(noqa|type:\s*ignore|pragma:\s*no\s*(?:cover|branch)|pylint:\s*disable|pyright:|mypy:\s*ignore|nosec|ruff:)"
+    r"#[ \t]*((?:flake8:\s*|ruff:\s*)?noqa\b|type:\s*ignore|pragma:\s*no\s*(?:cover|branch)"
+    r"|pylint:\s*(?:disable|skip-file)|pyright:|mypy:\s*(?:ignore|disable)|nosec\b)"
 )
 
 
@@ -105,6 +106,9 @@ def _changes(source: Source, node: ast.AST, scope: str) -> Iterator[Fact]:
     match node:
         case ast.Raise(exc=ast.Name(id="SystemExit"), lineno=line) if not _is_program_end(source, scope, line):
             yield Fact("exit", scope, line, "SystemExit")
+        case ast.Assign(targets=[ast.Attribute(attr="disabled")], value=ast.Constant(value=True), lineno=line):
+            if "log" in ast.unparse(node.targets[0]).lower():
+                yield Fact("warnings", scope, line)
         case ast.Assign(targets=targets) | ast.Delete(targets=targets):
             yield from (fact for target in targets for fact in _patches(source, target, scope))
         case ast.AugAssign(target=target) | ast.AnnAssign(target=target):
@@ -222,6 +226,9 @@ def _test_run(source: Source, node: ast.AST, scope: str) -> Iterator[Fact]:
 
 
 def _suppressions(source: Source) -> Iterator[Fact]:
-    """Comments that silence a linter, a type checker or coverage."""
+    """Comments that silence a linter, a type checker or coverage; their scope is the code that they stand behind."""
     for found in _SUPPRESSION.finditer(source.text):
-        yield Fact("suppression", "", source.text.count("\n", 0, found.start()) + 1, " ".join(found[1].split()))
+        start = source.text.rfind("\n", 0, found.start()) + 1
+        line = source.text.count("\n", 0, start) + 1
+        code = source.text[start : found.start()].strip() or "\n".join(source.text[start:].split("\n", 2)[:2])
+        yield Fact("suppression", code, line, " ".join(found[1].split()))

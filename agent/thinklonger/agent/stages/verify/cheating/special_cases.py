@@ -41,10 +41,11 @@ def special_cases(before: Source, after: Source, reproduction: Reproduction) -> 
     bodies = {"": after.tree, **after.functions}
     old_bodies = {"": before.tree, **before.functions}
     vocabulary = before.settled | {key for node, _ in before.scoped if (key := literal(node)) is not None}
+    elsewhere = {(test.left, key) for node, _ in before.scoped for test in _comparisons(node) for key in test.literals}
     for scope, body in bodies.items():
         old = old_bodies.get(scope)
         if old is None or ast.dump(old) != ast.dump(body):
-            found += _in_scope(scope, old, _known(old, vocabulary), body, reproduction)
+            found += _in_scope(scope, old, _known(old, vocabulary, elsewhere), body, reproduction)
     return [*found, *_test_names(before, after, reproduction)]
 
 
@@ -83,7 +84,7 @@ class _Known:
         return all((test.left, key) in self.pairs for key in test.literals)
 
 
-def _known(before: ast.AST | None, vocabulary: frozenset[Literal]) -> _Known:
+def _known(before: ast.AST | None, vocabulary: frozenset[Literal], elsewhere: set[tuple[str, Literal]]) -> _Known:
     nodes = list(own_nodes(before)) if before is not None else []
     tests = [test for node in nodes for test in _comparisons(node)]
     rows = [
@@ -103,7 +104,7 @@ def _known(before: ast.AST | None, vocabulary: frozenset[Literal]) -> _Known:
         if (key := literal(other)) is not None and literal(side) is None
     }
     return _Known(
-        frozenset((test.left, key) for test in tests for key in test.literals) | ordered,
+        frozenset((test.left, key) for test in tests for key in test.literals) | ordered | elsewhere,
         frozenset(_stem(test.left) for test in tests if any(is_word(value_of(key)) for key in test.literals)),
         tuple(rows),
         frozenset(key for node in nodes if (key := literal(node)) is not None),
