@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import cast
 
 from thinklonger.agent.execution import choose_regression, choose_test_files
+from thinklonger.agent.execution.regression import changed_lines
 from thinklonger.agent.protocols import RepositoryView
 from thinklonger.agent.types import Symbol, SymbolKind
 
@@ -77,3 +78,36 @@ def test_files_of_a_large_suite() -> None:
     ]
     assert choose_test_files(GRAPH, changed=[CORE], files=files, seconds=1.0) == near[:2]
     assert choose_test_files(GRAPH, changed=[CORE], files=files, seconds=0.0) == near[:1]
+
+
+def test_tests_that_run_the_lines_come_first() -> None:
+    """Of tests that run a changed file those that run the changed lines come first, whatever they cost."""
+    coverage = {"t.py::e": {CORE: frozenset({1})}, "t.py::lines": {CORE: frozenset({7, 8})}}
+    chosen = choose_regression(
+        GRAPH,
+        changed=[CORE],
+        tests=(*TESTS, "t.py::lines"),
+        timings={"t.py::lines": 5.0},
+        coverage=coverage,
+        seconds=60,
+        lines={CORE: frozenset({8})},
+    )
+    assert chosen[:2] == ("t.py::lines", "t.py::e")
+
+
+def test_known_counts_stand_in_for_names() -> None:
+    """How many tests a file has is taken from what was collected, where that is known."""
+    files = [PurePosixPath(name) for name in ("tests/test_core.py", "tests/test_direct.py", "tests/data.txt")]
+    counts = {PurePosixPath("tests/data.txt"): 3, PurePosixPath("tests/test_core.py"): 0}
+    near = choose_test_files(GRAPH, changed=[CORE], files=files, seconds=60.0, counts=counts)
+    assert [str(path) for path in near] == ["tests/test_direct.py", "tests/data.txt"]
+
+
+def test_the_lines_that_a_patch_changes() -> None:
+    """Replaced and removed lines count by their old numbers; of added ones those around them."""
+    before = "a\nb\nc\nd\n"
+    assert changed_lines(before, "a\nB\nc\nd\n") == {2}
+    assert changed_lines(before, "a\nd\n") == {2, 3}
+    assert changed_lines(before, "a\nb\nnew\nc\nd\n") == {2, 3}
+    assert changed_lines(before, "new\n" + before) == {1}
+    assert changed_lines(before, before) == frozenset()

@@ -443,3 +443,83 @@ async def test_some_files_of_a_suite(bench: Bench) -> None:
         assert await harness.collect(wanted) == expected
         assert len(await harness.collect()) == len(files)
         assert await harness.collect(wanted) == expected
+
+
+STRANGE = """
+    import pytest
+
+
+    @pytest.mark.parametrize("value", ["a b", "汉字", "line\\nbreak", "x::y", "[z]", ""])
+    def test_values(value):
+        assert value != "汉字"
+
+
+    class Test类:
+        def test_方法(self):
+            pass
+    """
+
+
+@BOTH
+async def test_strange_names(bench: Bench, kind: SandboxChoice) -> None:
+    """Line breaks, spaces, brackets and Chinese characters in names of files, folders and parameters are just names."""
+    names = ("tests 测试/test_a b.py", "tests/test_line\nbreak.py", "a[b]/test_brackets.py")
+    async with bench(dict.fromkeys(names, STRANGE), kind=kind) as harness:
+        tests = await harness.collect()
+        assert len(tests) == 7 * len(names)
+        assert {test.partition("::")[0] for test in tests} == set(names)
+        few = [test for test in tests if "Test类" in test or "break]" in test]
+        runs = [await harness.run(tests), await harness.run(few)]
+    red = {test for test in tests if "test_values[\\u6c49" in test or "test_values[汉" in test}
+    assert len(red) == len(names)
+    assert {value.id for value in runs[0].run.results if value.outcome is Outcome.FAILED} == red
+    assert {value.id for value in runs[0].run.results if value.outcome is Outcome.PASSED} == set(tests) - red
+    assert [value.outcome for value in runs[1].run.results] == [Outcome.PASSED] * len(few)
+
+
+@pytest.mark.parametrize("runner", ["pytest", "unittest"])
+async def test_chance_is_the_same_for_each_test(bench: Bench, runner: str) -> None:
+    """The random module starts anew for each test, so that a test does the same whatever ran before it."""
+    files = {
+        "test_it.py": """
+            import random
+            import unittest
+
+
+            class TestChance(unittest.TestCase):
+                def test_a(self):
+                    self.fail(str(random.random()))
+
+                def test_b(self):
+                    self.fail(str(random.random()))
+            """
+    }
+    async with bench(files, f"{runner} test_it.py" if runner == "pytest" else "python -m unittest test_it") as harness:
+        first = (await harness.run(None)).run.results
+        (alone,) = (await harness.run([first[1].id])).run.results
+    assert first[0].text == first[1].text == alone.text
+
+
+@pytest.mark.parametrize("command", ["pytest", "python -m unittest"])
+async def test_slow_tests_run_last(bench: Bench, command: str) -> None:
+    """Tests that are named as the last ones run after all others, which keep their order."""
+    files = {
+        "test_it.py": """
+            import unittest
+
+
+            class TestOrder(unittest.TestCase):
+                def test_a(self):
+                    pass
+
+                def test_b(self):
+                    pass
+
+                def test_c(self):
+                    pass
+            """
+    }
+    tests = [f"test_it.py::TestOrder::test_{name}" for name in "abc"]
+    async with bench(files, command) as harness:
+        execution = await harness.run(["test_it.py"], last=tests[:1], expand=True)
+    assert [result.id for result in execution.run.results] == [*tests[1:], tests[0]]

@@ -51,7 +51,7 @@ SIGNS: Mapping[Obstacle, re.Pattern[str]] = {
         r"\bCUDA\b|\bcudart|libcuda|nvidia|\bGPUs?\b|\bROCm\b|no (?:OpenCL|Vulkan) (?:device|platform)", re.IGNORECASE
     ),
     Obstacle.ROOT: re.compile(
-        r"PermissionError|Operation not permitted"
+        r"PermissionError|Operation not permitted|Read-only file system"
         r"|(?:must|needs? to|requires?|be run as|not) (?:be )?(?:running as )?root\b"
         r"|root (?:privileges|permissions?|access|user) |superuser|requires? (?:sudo|admin)",
         re.IGNORECASE,
