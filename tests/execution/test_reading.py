@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thinklonger.agent.execution.payload.lines import compact
-from thinklonger.agent.execution.payload.report import seal
+from thinklonger.agent.execution.payload.report import following, seal
 from thinklonger.agent.execution.reading import Reader, clean, lines_of
 
 NONCE = "n" * 32
@@ -15,8 +15,12 @@ RECORDS = st.lists(st.dictionaries(st.text(), st.integers() | st.text()), max_si
 
 def written(records: list[dict[str, int | str]], nonce: str = NONCE) -> bytes:
     """The report as the payload writes it."""
-    bodies = [json.dumps(record) for record in records]
-    return "".join(f"{seal(nonce, number, body)} {body}\n" for number, body in enumerate(bodies)).encode()
+    lines: list[str] = []
+    key = nonce
+    for number, body in enumerate(json.dumps(record) for record in records):
+        lines.append(f"{seal(key, number, body)} {body}\n")
+        key = following(key)
+    return "".join(lines).encode()
 
 
 @given(RECORDS, st.integers(1, 50))

@@ -260,7 +260,8 @@ class TestRun:
     """One run of tests: the command as shown to a person, its verdict, and what each test said.
 
     `complete` is False when the runner died or was stopped before it had said everything; then nothing can be
-    proved by it. `output` is the tail of what was printed, cleaned of terminal escapes.
+    proved by it. `output` is the tail of what was printed, cleaned of terminal escapes. `tampered` are parts of the
+    runner that the repository's own code has replaced.
     """
 
     __test__ = False
@@ -272,6 +273,7 @@ class TestRun:
     results: tuple[TestResult, ...]
     complete: bool
     output: str = ""
+    tampered: tuple[str, ...] = ()
 
     def ids(self, *outcomes: Outcome) -> frozenset[str]:
         """The ids of the tests that had one of these outcomes."""

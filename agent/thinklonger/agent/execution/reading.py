@@ -33,7 +33,7 @@ class Reader:
 
     def __init__(self, nonce: str) -> None:
         """Know the nonce of the run."""
-        self._nonce = nonce
+        self._key = nonce
         self._number = 0
         self._rest = b""
 
@@ -44,13 +44,14 @@ class Reader:
             record = self._open(line)
             if record is not None:
                 self._number += 1
+                self._key = hashlib.sha256(self._key.encode()).hexdigest()
                 yield record
 
     def _open(self, line: bytes) -> Record | None:
         seal, _, body = line.partition(b" ")
         if len(seal) != SEAL_LENGTH:
             return None
-        expected = hashlib.sha256(f"{self._nonce}:{self._number}:".encode() + body).hexdigest()[:SEAL_LENGTH]
+        expected = hashlib.sha256(f"{self._key}:{self._number}:".encode() + body).hexdigest()[:SEAL_LENGTH]
         return cast("Record", json.loads(body)) if expected.encode() == seal else None
 
 
@@ -58,7 +59,8 @@ class Reader:
 class Report:
     """A run's report: what ran, what was planned, what each test gave, what could not be collected, and the end.
 
-    `local`: what could not be collected because a module is missing in the repository's own packages.
+    `local`: what could not be collected because a module is missing in the repository's own packages. `tampered`:
+    parts of the runner that the repository's own code has replaced.
     """
 
     runner: Record
@@ -70,10 +72,11 @@ class Report:
     running: str | None
     status: int | None
     local: frozenset[str] = frozenset()
+    tampered: tuple[str, ...] = ()
 
 
 def read_report(records: Iterable[Record]) -> Report:
-    """The report that the records make; of a test reported twice the last result counts."""
+    """The report that the records make; of a test reported twice a red result counts: no later line takes it back."""
     runner: Record = {}
     planned: tuple[str, ...] | None = None
     positional: tuple[str, ...] = ()
@@ -83,6 +86,8 @@ def read_report(records: Iterable[Record]) -> Report:
     local: set[str] = set()
     running: str | None = None
     status: int | None = None
+    tampered: tuple[str, ...] = ()
+    ends = 0
     for record in records:
         match record["kind"]:
             case "runner":
@@ -93,17 +98,21 @@ def read_report(records: Iterable[Record]) -> Report:
                 running = record["id"]
             case "test":
                 running = None
-                results[record["id"]] = result_of(record["id"], record, Outcome(record["outcome"]))
-                if record.get("lines") is not None:
-                    coverage[record["id"]] = lines_of(record["lines"])
+                result = result_of(record["id"], record, Outcome(record["outcome"]))
+                if record["id"] not in results or not results[record["id"]].outcome.red:
+                    results[record["id"]] = result
+                coverage.update(lines_in(record))
             case "broken":
                 local.update([record["path"]] if record["local"] else ())
                 broken[record["path"]] = result_of(record["path"], record, broken_outcome(record))
+            case "tampered":
+                tampered = tuple(map(str, record["names"]))
             case "end":
-                status = record["status"]
+                ends += 1
+                status = record["status"] if ends == 1 else None  # said twice: one of the two is a forgery
             case _:
                 pass
-    return Report(runner, planned, positional, results, coverage, broken, running, status, frozenset(local))
+    return Report(runner, planned, positional, results, coverage, broken, running, status, frozenset(local), tampered)
 
 
 def broken_outcome(record: Record) -> Outcome:
@@ -122,6 +131,12 @@ def result_of(test: str, record: Record, outcome: Outcome) -> TestResult:
         text=clean(record["text"]),
         frames=frames,
     )
+
+
+def lines_in(record: Record) -> dict[str, Mapping[PurePosixPath, frozenset[int]]]:
+    """The lines that a test ran, by its id; nothing where nobody looked."""
+    lines = record.get("lines")
+    return {} if lines is None else {record["id"]: lines_of(lines)}
 
 
 def lines_of(lines: Mapping[str, Sequence[Sequence[int]]]) -> Mapping[PurePosixPath, frozenset[int]]:
@@ -177,7 +192,8 @@ def run_of(finished: Finished) -> TestRun:
     """The verdict: what each wanted test gave, and whether the runner said everything that it had to say.
 
     Complete means: sealed to its end, left by the exit status that the end names, an ending that runners use for
-    tests that ran, every test collected that was wanted, and every planned test reported.
+    tests that ran, every test collected that was wanted, every planned test reported, and none of them red where the
+    runner says that all is well.
     """
     report, result = finished.report, finished.result
     planned = report.planned or ()
@@ -194,6 +210,7 @@ def run_of(finished: Finished) -> TestRun:
         and report.status in (0, 1)
         and all(test in report.results for test in planned)
         and all(value.outcome is not Outcome.MISSING for value in told)
+        and not (report.status == 0 and any(value.outcome.red for value in report.results.values()))
     )
     return TestRun(
         command=finished.command,
@@ -203,6 +220,7 @@ def run_of(finished: Finished) -> TestRun:
         results=told,
         complete=complete,
         output=tail(result.output),
+        tampered=report.tampered,
     )
 
 

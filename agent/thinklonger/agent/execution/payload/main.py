@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from .discovery import needs_pytest
+from .integrity import replaced
 from .report import Report
 from .request import Request, Run, flush
 
@@ -42,6 +43,8 @@ def main() -> None:
         status = 0
         if request.mode != "probe":
             status = execute(runner, run)
+            if names := replaced(run.places):
+                report.write("tampered", {"names": names})
         report.write("end", {"status": status})
     leave(status)
 

@@ -248,6 +248,8 @@ class Plugin:
             return
         if report.skipped:
             record["outcome"] = "skipped"
+            if isinstance(report.longrepr, tuple):
+                record["text"] = report.longrepr[2]
         elif report.failed:
             record["outcome"] = "failed" if report.when == "call" else "error"
             if call.excinfo is not None:
@@ -256,6 +258,8 @@ class Plugin:
                 record.update(exception="", text=str(report.longrepr))
             if self.run.watch.fired:
                 record.update(outcome="timed-out", exception="Timeout", text="", frames=self.run.watch.frames)
+        elif call.excinfo is not None and not hasattr(report, "wasxfail"):  # somebody has made a pass of it
+            record.update(self.run.places.describe(call.excinfo.value), outcome="failed")
 
 
 def describe_unseen(lines: BoundedLines) -> None:
