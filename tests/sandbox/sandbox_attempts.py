@@ -238,7 +238,7 @@ if libc.chroot(b"/tmp") == 0: escaped("chroot")
     "io_uring, bpf, perf, userfaultfd and keyrings": Attempt(
         """
 for name, x86, arm, arguments in (
-    ("io_uring_setup", 425, 425, (1, ctypes.create_string_buffer(120))), 
+    ("io_uring_setup", 425, 425, (1, ctypes.create_string_buffer(120))),
     ("bpf", 321, 280, (0, ctypes.create_string_buffer(128), 128)),
     ("perf_event_open", 298, 241, (ctypes.create_string_buffer(struct.pack("II", 1, 112) + bytes(104)), 0, -1, -1, 0)),
     ("userfaultfd", 323, 282, (1,)), ("keyctl", 250, 219, (0, -3, 1)),

@@ -20,7 +20,7 @@ from thinklonger.agent.types import Ending, Limits
 NAME_SERVERS = re.findall(r"^nameserver\s+(\S+)", Path("/etc/resolv.conf").read_text(), re.MULTILINE)
 NEWEST = ("statmount", "listmount")
 """Calls that an older engine's library has no name for; they only look at the sandbox's own mounts."""
-MINE = {str(group) for group in os.getgroups()} if os.geteuid() else {"65534"}
+MINE = {str(group) for group in (os.getgid(), *os.getgroups())} if os.geteuid() else {"65534"}
 """Groups that a sandboxed process may have outside: a normal launcher's own can't be given up, root's must be."""
 
 

@@ -58,11 +58,17 @@ async def test_limit(wall: str, limit: Check, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", ["sandbox_escapes.py", "sandbox_limits.py"])
-def test_view_and_limits_as_a_user_without_rights(
-    wall: str, script: str, as_nobody: Callable[[list[str]], str]
-) -> None:
+def test_view_as_a_user_without_rights(wall: str, as_nobody: Callable[[list[str]], str]) -> None:
     """The same when the launcher is not root."""
-    said = json.loads(as_nobody([script, wall]))
-    assert set(said) == set(ESCAPES if script == "sandbox_escapes.py" else LIMITS)
+    said = json.loads(as_nobody(["sandbox_escapes.py", wall]))
+    assert set(said) == set(ESCAPES)
+    assert not any(said.values()), "\n".join(said.values())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bubblewrap")
+def test_limits_as_a_user_without_rights(as_nobody: Callable[[list[str]], str]) -> None:
+    """The same when the launcher is not root (with Docker, the engine holds the limits for everybody)."""
+    said = json.loads(as_nobody(["sandbox_limits.py", "bubblewrap"]))
+    assert set(said) == set(LIMITS)
     assert not any(said.values()), "\n".join(said.values())
