@@ -279,7 +279,7 @@ class Repair:
             base=self.survey.base,
             reproduction=reproduction,
             baseline=baseline,
-            seconds=self.survey.request.settings.regression.seconds,
+            seconds=self.survey.regression_seconds,
             placebo={**self.survey.base, **meaningless} if meaningless else None,
         )
 

@@ -153,6 +153,15 @@ class Trial(Survey):
             notes=self.notes(),
         )
 
+    @property
+    def regression_seconds(self) -> float:
+        """How long the regression tests may take on a patch: as on the base, on a machine as busy as it was then."""
+        settings = self.request.settings
+        if settings.regression.whole:
+            return settings.sandbox.limits.wall_seconds
+        measured = 0.0 if self.baseline is None else max(self.baseline.run.seconds, sum(self.baseline.timings.values()))
+        return max(settings.regression.seconds, 2 * measured)
+
     def notes(self) -> tuple[Message, ...]:
         """What a person should know of the regression tests and of those that are none."""
         return self.measuring.notes() if self.measuring is not None else ()
