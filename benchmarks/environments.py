@@ -29,7 +29,7 @@ from thinklonger.agent.execution import Harness, prove
 from thinklonger.agent.execution.environments import Permission, open_environment
 from thinklonger.agent.protocols import SandboxSession
 from thinklonger.agent.sandbox import select_sandbox
-from thinklonger.agent.types import Interpreter, Limits, Outcome
+from thinklonger.agent.types import Interpreter, Limits, Outcome, TestRun
 
 FIRST = (
     "attrs==22.2.0",
@@ -101,8 +101,8 @@ def fetch(requirement: str, index: str, folder: Path) -> tuple[Path, datetime]:
     """The unpacked source archive of a `name==version`, and when it was uploaded."""
     name, _, version = requirement.partition("==")
     plain = re.sub(r"[-_.]+", "-", name).lower()
-    asked = urllib.request.Request(f"{index}/{plain}/", headers={"Accept": HTML})
-    with urllib.request.urlopen(asked) as answer:
+    asked = urllib.request.Request(f"{index}/{plain}/", headers={"Accept": HTML})  # noqa: S310 - a registry
+    with urllib.request.urlopen(asked) as answer:  # noqa: S310 - see above
         page = answer.read().decode()
     wanted = re.compile(
         rf"^{'[-_.]'.join(map(re.escape, plain.split('-')))}-{re.escape(version)}\.tar\.gz$", re.IGNORECASE
@@ -110,9 +110,9 @@ def fetch(requirement: str, index: str, folder: Path) -> tuple[Path, datetime]:
     link = next(match for match in LINK.finditer(page) if wanted.match(match["file"]))
     uploaded = UPLOADED.search(link["rest"])
     if uploaded is None:
-        raise SystemExit(f"{index} does not say when {requirement} was uploaded")
+        sys.exit(f"{index} does not say when {requirement} was uploaded")
     archive = folder / link["file"]
-    with urllib.request.urlopen(link["url"]) as answer, archive.open("wb") as file:
+    with urllib.request.urlopen(link["url"]) as answer, archive.open("wb") as file:  # noqa: S310 - see above
         shutil.copyfileobj(answer, file)
     place = folder / "sources"
     with tarfile.open(archive) as packed:
@@ -156,7 +156,9 @@ async def measure(requirement: str, index: str, cache: Path) -> Measured:
                 passed, skipped = outcomes.count(Outcome.PASSED), outcomes.count(Outcome.SKIPPED)
                 unreached = outcomes.count(Outcome.MISSING) if run.seconds >= SUITE_SECONDS else 0
                 red = len(outcomes) - passed - skipped - unreached + broken
-                show_red(requirement, run.results, harness)
+                show_red(requirement, run, harness)
+                for note in provided.notes:
+                    print(requirement, note, file=sys.stderr)
                 return Measured(
                     distribution=requirement,
                     date=day,
@@ -178,13 +180,14 @@ async def measure(requirement: str, index: str, cache: Path) -> Measured:
             return Measured(requirement, day, False, 0.0, 0, 0, 0, 0, "", "", seconds, 0.0, 0.0, str(error)[:300])  # noqa: FBT003 - by its place
 
 
-def show_red(requirement: str, results: object, harness: Harness) -> None:
+def show_red(requirement: str, run: TestRun, harness: Harness) -> None:
     """Say on standard error what is red, for who works on the rules."""
     if not os.environ.get("SHOW_RED"):
         return
     for problem in harness.problems:
         print(requirement, problem, file=sys.stderr)
-    shown = [result for result in results if result.outcome.red][:12]  # type: ignore[attr-defined] # test results
+    shown = [result for result in run.results if result.outcome.red][:12]
+    print(requirement, run.ending, run.exit_code, f"{run.seconds:.1f} s", run.output[-1500:], file=sys.stderr)
     for result in shown:
         print(requirement, result.id, result.outcome, result.exception, result.text[:200], file=sys.stderr)
 

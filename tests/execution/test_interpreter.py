@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from thinklonger.agent.execution import find_interpreter
+from thinklonger.agent.execution.interpreter import from_executable, from_prefix
 
 
 def make(root: Path, name: str) -> Path:
@@ -74,3 +75,23 @@ def test_an_environment_that_is_a_link_is_not_followed(root: Path, tmp_path: Pat
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """A repository that does not exist is somebody else's error."""
     assert find_interpreter(tmp_path / "nowhere").origin == "current"
+
+
+def test_a_person_may_name_an_interpreter(root: Path, tmp_path: Path) -> None:
+    """By its executable or its environment's folder; an installation serves as well; what is none is none."""
+    folder = make(tmp_path, "elsewhere")
+    for named in (folder, folder / "bin" / "python"):
+        found = from_executable(named, root)
+        assert found is not None
+        assert (found.executable, found.prefix) == (folder / "bin" / "python", folder)
+    plain = from_executable(Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}", root)
+    assert plain is not None
+    assert from_executable(tmp_path / "nothing", root) is None
+    assert from_executable(root, root) is None
+
+
+def test_an_installation_without_its_library_is_none(tmp_path: Path) -> None:
+    """A folder with a `bin/python` alone, as a repository can make one, is no installation."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text("#!/bin/sh\n")
+    assert from_prefix(tmp_path, tmp_path) is None

@@ -61,4 +61,4 @@ def test_the_command_is_installed() -> None:
 def test_the_core_is_light() -> None:
     """The plain install brings what the main job needs and no more: heavy things live in extras."""
     names = {re.split("[<>=; \\[]", line)[0] for line in requires("thinklonger") or () if "extra" not in line}
-    assert names == {"msgspec", "platformdirs", "pytest", "rich", "tree-sitter", "tree-sitter-python"}
+    assert names == {"docker", "msgspec", "platformdirs", "pytest", "rich", "tree-sitter", "tree-sitter-python", "uv"}

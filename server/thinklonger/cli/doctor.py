@@ -89,7 +89,7 @@ async def _examine(desk: Desk) -> Examination:
     found.add("egress", "doctor.egress-index" if allowed.build else "doctor.egress-none", index=allowed.index)
     found.candidates += [reason for _, reason in find_at_hand(desk.repository)]
     try:
-        sandbox = await select_sandbox(desk.settings.sandbox.kind)
+        sandbox = await select_sandbox(desk.settings.sandbox)
     except SandboxError as error:
         found.failed("sandbox", error)
         return found

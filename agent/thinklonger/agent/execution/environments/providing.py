@@ -164,13 +164,21 @@ async def find_built(stack: AsyncExitStack, repository: Repository, notes: list[
     recipe = await asyncio.to_thread(shelf.load, folder)
     if recipe is None and not permission.build:
         return None
-    async with shelf.claimed(folder):
+    order = building.Order(repository.root, needs, python, permission, folder)
+    claim = await stack.enter_async_context(shelf.claim(folder))
+    await claim.share()
+    recipe = await asyncio.to_thread(shelf.load, folder)
+    if recipe is None:
+        await claim.exclude()
         recipe = await asyncio.to_thread(shelf.load, folder)
-        order = building.Order(repository.root, needs, python, permission, folder)
-        if recipe is None:
-            await asyncio.to_thread(shelf.forget_old, place, folder)
-            recipe = await build(order, repository.files)
-        return await prove_built(stack, repository, order, recipe)
+    if recipe is None and not permission.build:  # somebody has removed it
+        return None
+    if recipe is None:
+        await asyncio.to_thread(shelf.forget_old, place, folder)
+        recipe = await build(order, repository.files)
+    provided = await prove_built(stack, repository, order, recipe, extensible=claim.alone)
+    await claim.share()
+    return provided
 
 
 def choose(needs: Needs, permission: Permission) -> Python | None:
@@ -191,12 +199,15 @@ async def build(order: building.Order, files: Collection[PurePosixPath]) -> Reci
     return recipe
 
 
-async def prove_built(stack: AsyncExitStack, repository: Repository, order: building.Order, recipe: Recipe) -> Provided:
-    """Prove it; what turns out to be missing is installed, a few times at most."""
+async def prove_built(
+    stack: AsyncExitStack, repository: Repository, order: building.Order, recipe: Recipe, *, extensible: bool
+) -> Provided:
+    """Prove it; what turns out to be missing is installed where that is allowed, and the proof tried again."""
     tried: set[str] = set()
     while True:
         environment = await asyncio.to_thread(environment_of, order, recipe)
         failure: ExecutionError | None = None
+        last = not extensible or not repository.permission.build or len(recipe.steps) > STEPS
         async with AsyncExitStack() as trial:
             try:
                 session, harness = await repository.open(trial, environment)
@@ -204,10 +215,10 @@ async def prove_built(stack: AsyncExitStack, repository: Repository, order: buil
             except ExecutionError as error:
                 failure, missing = error, missing_in(error.message) - tried
             else:
-                if not missing or not repository.permission.build or len(recipe.steps) > STEPS:
+                if last or not missing:
                     stack.push_async_exit(trial.pop_all())
                     return Provided(environment, session, harness, ())
-        if failure is not None and (not missing or not repository.permission.build or len(recipe.steps) > STEPS):
+        if failure is not None and (last or not missing):
             raise failure
         tried |= missing
         recipe = await building.extend(order, recipe, sorted(missing))

@@ -5,9 +5,9 @@ import fcntl
 import hashlib
 import os
 import shutil
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -53,20 +53,40 @@ def store(folder: Path, recipe: Recipe) -> None:
     fresh.replace(folder / "recipe.json")
 
 
-@asynccontextmanager
-async def claimed(folder: Path) -> AsyncGenerator[None]:
-    """Hold a folder for oneself; another process that builds the same waits."""
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(folder.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
+@dataclass(slots=True)
+class Claim:
+    """A lock on a folder: shared by those who use it, held alone by who builds in it; nobody removes it meanwhile."""
+
+    descriptor: int
+    alone: bool = False
+
+    async def share(self) -> None:
+        """Use the folder, with others."""
+        await self._lock(fcntl.LOCK_SH)
+        self.alone = False
+
+    async def exclude(self) -> None:
+        """Have the folder to oneself; another process that builds in it is waited for."""
+        await self._lock(fcntl.LOCK_EX)
+        self.alone = True
+
+    async def _lock(self, kind: int) -> None:
         while True:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self.descriptor, kind | fcntl.LOCK_NB)
             except BlockingIOError:
                 await asyncio.sleep(WAIT_SECONDS)
             else:
-                break
-        yield
+                return
+
+
+@asynccontextmanager
+async def claim(folder: Path) -> AsyncGenerator[Claim]:
+    """A lock on a folder, let go with the context or the process."""
+    await asyncio.to_thread(folder.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(folder.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        yield Claim(lock)
     finally:
         os.close(lock)
 
@@ -78,13 +98,23 @@ def empty(folder: Path) -> None:
 
 
 def forget_old(shelf: Path, keep: Path) -> None:
-    """Remove the environments that were not used for longest, and what killed builds left."""
+    """Remove the environments that were not used for longest, and what killed builds left; none that is in use."""
     with suppress(OSError):
         folders = [path for path in shelf.iterdir() if path.is_dir() and path != keep]
-        whole = sorted(
-            (path for path in folders if (path / "recipe.json").exists()), key=lambda path: path.stat().st_mtime
-        )
-        left = [path for path in folders if path not in whole and path.stat().st_mtime < time.time() - 86400]
-        for path in (*whole[: max(0, len(whole) - KEPT + 1)], *left):
-            shutil.rmtree(path, ignore_errors=True)
-            path.with_suffix(".lock").unlink(missing_ok=True)
+        whole = [path for path in folders if (path / "recipe.json").exists()]
+        whole.sort(key=lambda path: path.stat().st_mtime)
+        old = whole[: max(0, len(whole) - KEPT + 1)]
+        for path in (*old, *(path for path in folders if path not in whole)):
+            forget(path)
+
+
+def forget(folder: Path) -> None:
+    """Remove an environment, unless somebody builds or uses it. Its lock stays: another may be waiting for it."""
+    lock = os.open(folder.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(lock)
