@@ -53,10 +53,11 @@ SYMLINK, SUBMODULE = 0o120000, 0o160000
 
 @cache
 def executable() -> str | None:
-    """Where git is, if it is."""
+    """Where git is, if it is; never in a part of PATH that depends on where we stand: that may be the repository."""
     from shutil import which  # noqa: PLC0415 - only needed here, and not cheap
 
-    return which("git")
+    parts = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return which("git", path=os.pathsep.join(part for part in parts if os.path.isabs(part)))  # noqa: PTH117 - text
 
 
 def run(folder: Path, *arguments: str) -> bytes:
