@@ -65,9 +65,7 @@ def hostile(root: Path) -> Path:
     ]
     lines += ["[extensions]\n\tpartialClone = origin\n", f'[submodule "x"]\n\tupdate = !{evil}\n\turl = ext::{evil}\n']
     with (root / ".git" / "config").open("a") as config:
-        config.write(
-            "".join(line for line in lines if not without or without not in line).replace("\tvcs = evil\n", "")
-        )
+        config.write("".join(lines))
     (root / "a.py").write_text("x = 2\n")
     return ran
 
