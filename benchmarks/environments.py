@@ -139,8 +139,10 @@ async def measure(requirement: str, index: str, cache: Path) -> Measured:
         started = time.monotonic()
         day = moment.date().isoformat()
 
-        async def proved(session: SandboxSession, interpreter: Interpreter) -> Harness:
-            return await prove(session, interpreter, limits=Limits(wall_seconds=300.0, scratch_bytes=1024**3))
+        async def proved(session: SandboxSession, interpreter: Interpreter, command: str | None) -> Harness:
+            return await prove(
+                session, interpreter, test_command=command, limits=Limits(wall_seconds=300.0, scratch_bytes=1024**3)
+            )
 
         permission = Permission(cache, build=True, index=index, moment=moment)
         try:

@@ -45,7 +45,7 @@ def registry() -> str:
     return INDEX
 
 
-def write(root: Path, files: dict[str, str]) -> Collection[PurePosixPath]:
+def write(root: Path, files: dict[str, str]) -> list[PurePosixPath]:
     """Write the files of a repository."""
     for name, text in files.items():
         place = root / name
@@ -54,9 +54,9 @@ def write(root: Path, files: dict[str, str]) -> Collection[PurePosixPath]:
     return [PurePosixPath(name) for name in files]
 
 
-async def proved(session: SandboxSession, interpreter: Interpreter) -> Harness:
+async def proved(session: SandboxSession, interpreter: Interpreter, command: str | None) -> Harness:
     """The usual proof."""
-    return await prove(session, interpreter, limits=Limits(wall_seconds=120))
+    return await prove(session, interpreter, test_command=command, limits=Limits(wall_seconds=120))
 
 
 @asynccontextmanager
@@ -228,6 +228,20 @@ async def test_what_the_user_says_counts_alone(tmp_path: Path) -> None:
         async with opened(root, files, Permission(tmp_path / "cache", interpreter=str(tmp_path))):
             pass
     assert caught.value.message.key == "environments.no-interpreter"
+
+
+async def test_a_repository_may_have_a_program_of_its_own(tmp_path: Path) -> None:
+    """Where nothing can be collected, the repository's own way to run its tests is taken, if its program is there."""
+    root = tmp_path / "r"
+    files = {"Makefile": "test:\n\tpython runtests.py --fast\n", "runtests.py": "import sys\nsys.exit(0)\n"}
+    listed = write(root, files)
+    async with opened(root, listed, Permission(tmp_path / "cache", interpreter=sys.executable)) as provided:
+        assert provided.harness.environment.runner == "command"
+        assert (await provided.harness.run(None)).run.exit_code == 0
+    with pytest.raises(ExecutionError) as caught:
+        async with opened(root, listed[:1], Permission(tmp_path / "cache", interpreter=sys.executable)):
+            pass
+    assert caught.value.message.key == "execution.no-tests"
 
 
 HOSTILE = """

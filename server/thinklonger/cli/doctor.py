@@ -104,8 +104,8 @@ async def _examine(desk: Desk) -> Examination:
 async def _environment(desk: Desk, sandbox: Sandbox, found: Examination) -> None:
     """Find the environment as a run would, and note what it proves."""
 
-    async def proved(session: SandboxSession, interpreter: Interpreter) -> Harness:
-        command = desk.options.test_command
+    async def proved(session: SandboxSession, interpreter: Interpreter, own: str | None) -> Harness:
+        command = desk.options.test_command or own
         return await prove(session, interpreter, test_command=command, limits=desk.settings.sandbox.limits)
 
     from thinklonger.agent.config.places import cache_directory  # noqa: PLC0415 - with the rest of what takes a while

@@ -330,9 +330,9 @@ class Scene:
 class Replay(Trial):
     """A trial whose very first run already sees the recorded tree."""
 
-    async def _prove(self, session: SandboxSession, interpreter: Interpreter) -> Harness:
+    async def _prove(self, session: SandboxSession, interpreter: Interpreter, command: str | None) -> Harness:
         laid = Laid(session, self.request.overlay) if self.request.overlay else session
-        return await Trial._prove(self, laid, interpreter)  # noqa: SLF001 (its own base; super() knows no slots class)
+        return await Trial._prove(self, laid, interpreter, command)  # noqa: SLF001 (its base; super() knows no slots class)
 
 
 class Laid:

@@ -4,33 +4,43 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from thinklonger.agent.config import SandboxChoice
-from thinklonger.agent.errors import ExecutionError, SandboxError
+from thinklonger.agent.errors import ExecutionError, SandboxError, UsageError
 from thinklonger.agent.execution import (
     Baseline,
     Execution,
     Harness,
+    Runner,
     choose_test_files,
     prove,
 )
 from thinklonger.agent.execution.environments import open_environment
 from thinklonger.agent.execution.folders import settle_folder
+from thinklonger.agent.issue import read_sketches
 from thinklonger.agent.pipeline.allowance import permission_of
 from thinklonger.agent.pipeline.measuring import Measuring, begin_measuring
+from thinklonger.agent.pipeline.request import GivenReproduction
 from thinklonger.agent.pipeline.survey import Survey
 from thinklonger.agent.protocols import SandboxSession
 from thinklonger.agent.sandbox import risk, select_sandbox
 from thinklonger.agent.stages.verify.reproduction import (
     Origin,
     Reproduction,
-    example_test,
     named_tests,
-    raised,
     red_tests,
     related,
+    steady,
+)
+from thinklonger.agent.stages.verify.writing import (
+    Written,
+    reason_of,
+    reason_seen,
+    red_for_the_reason,
+    write_given,
+    write_sketch,
 )
 from thinklonger.agent.trace.events import (
     EnvironmentProved,
@@ -41,9 +51,11 @@ from thinklonger.agent.trace.events import (
     RegressionChosen,
     Reproduced,
 )
-from thinklonger.agent.types import Changes, FileState, Interpreter, Layer, Message
+from thinklonger.agent.types import Changes, FileState, Interpreter, Layer, Message, SymbolKind
 
 SUSPECTED_FILES = 10  # files whose tests may show the issue
+SKETCHES = 6  # examples of an issue that are tried
+REPEATED_BELOW = (20.0, 4.0)  # a reproduction is run once again below so many seconds, and once more below so few
 TRACED_SECONDS = 2.0  # how long tests may run a second time under the tracer, by their time without it
 TRACED_SLOWDOWN = 4  # what the tracer is granted on top
 WHOLE_SUITE = 100  # test files; a larger suite is not collected as a whole: that takes minutes and serves few
@@ -64,6 +76,7 @@ class Trial(Survey):
     """A survey that runs tests, too; `widely` also tests that the issue does not name."""
 
     widely: bool = False
+    misses: list[Message] = field(default_factory=list[Message])
     workshop: Workshop | None = None
     unavailable: SandboxError | ExecutionError | None = None
     baseline: Baseline | None = None
@@ -108,12 +121,12 @@ class Trial(Survey):
             yield ProblemFound(problem)
         yield EnvironmentProved(harness.environment, sandbox.name, time.monotonic() - started)
 
-    async def _prove(self, session: SandboxSession, interpreter: Interpreter) -> Harness:
-        """Prove that what this issue is about can run."""
+    async def _prove(self, session: SandboxSession, interpreter: Interpreter, command: str | None) -> Harness:
+        """Prove that what this issue is about can run: by its own command, else by that of the repository, if any."""
         return await prove(
             session,
             interpreter,
-            test_command=self.request.issue.test_command,
+            test_command=self.request.issue.test_command or command,
             tests_named=self.clues.tests,
             files=self._test_files(self._suspects()) or (),
             limits=self.request.settings.sandbox.limits,
@@ -127,17 +140,20 @@ class Trial(Survey):
         if self.workshop is None:
             return
         harness = self.workshop.harness
-        found = await self._asked(harness)
-        if found is None and self.widely and not self.request.issue.test_command:
-            found = await self._red_in_the_suite(harness) or await self._example(harness)
+        found = await self._found(harness)
+        found = await self._steady(harness, found) if found is not None else None
+        for message in self.misses:
+            yield ProblemFound(message)
         if found is None:
             command = self.request.issue.test_command
             key = "pipeline.command-passes" if command else "pipeline.nothing-red"
+            if self.request.reproduction is not None:
+                key, command = "pipeline.given-green", self.request.reproduction.name
             yield NotReproduced(Message(key, {"command": command or ""}))
             return
         self.reproduction = found
         self.coverage = {**self.coverage, **found.coverage}
-        yield Reproduced(found.tests, found.run)
+        yield Reproduced(found.tests, found.run, found.origin.value, _source(found))
         self.rank_files()
         baseline = self.baseline = await self._measure(self._suspects(), red=frozenset(found.tests))
         yield self._chosen(baseline)
@@ -206,17 +222,73 @@ class Trial(Survey):
         chosen = related(execution.run, execution.coverage, clues=self.clues, suspects=frozenset(suspects))
         return _reproduction(Origin.FAILING, execution, chosen)
 
+    async def _found(self, harness: Harness) -> Reproduction | None:
+        """The user's own reproduction, nothing else; without one, the first that is red for the issue's reason."""
+        if self.request.reproduction is not None:
+            return await self._given(harness, self.request.reproduction)
+        found = await self._asked(harness)
+        if found is None and self.widely and not self.request.issue.test_command:
+            found = await self._red_in_the_suite(harness) or await self._example(harness)
+        return found
+
+    async def _given(self, harness: Harness, given: GivenReproduction) -> Reproduction | None:
+        """The user's script or test file, if it is red; it is said if the issue shows another exception."""
+        if harness.runner is Runner.COMMAND:
+            raise UsageError("pipeline.given-command")
+        written = write_given(given.name, given.content)
+        execution = await self._try(harness, written)
+        red = red_tests(execution.run)
+        shown = {clue.exception.rpartition(".")[2] for clue in self.clues.tracebacks if clue.exception}
+        seen = {result.exception.rpartition(".")[2] for result in execution.run.results if result.outcome.red}
+        if red and shown and shown.isdisjoint(seen):
+            self.misses.append(_other_reason(", ".join(sorted(shown)), ", ".join(sorted(seen))))
+        return _reproduction(Origin.GIVEN, execution, red, written.layer)
+
     async def _example(self, harness: Harness) -> Reproduction | None:
-        """A test written around the issue's example, if it raises what the issue shows."""
-        written = example_test(self.clues)
-        if written is None:
+        """A test written around an example of the issue, the first that is red for the reason that the issue shows."""
+        if harness.runner is Runner.COMMAND:
             return None
-        layer, exception = written
-        tests = tuple(f"{path}::test_example_of_the_issue" for path in layer)
-        execution = await harness.run(tests, layer={**self.base, **layer}, coverage=True)
-        if not raised(execution.run, exception):
-            return None
-        return _reproduction(Origin.EXAMPLE, execution, red_tests(execution.run), layer)
+        misses: list[Message] = []
+        for sketch in read_sketches(self.request.issue.text, self.clues)[:SKETCHES]:
+            written = write_sketch(sketch, module_of=self._module_of)
+            execution = await self._try(harness, written)
+            result = next(iter(execution.run.results), None)
+            if result is not None and red_for_the_reason(result, sketch):
+                return _reproduction(Origin.EXAMPLE, execution, red_tests(execution.run), written.layer)
+            if result is not None and result.outcome.green:
+                misses.append(Message("pipeline.example-green", {"expected": reason_of(sketch)}))
+            elif result is not None:
+                misses.append(_other_reason(reason_of(sketch), reason_seen(result)))
+        self.misses += dict.fromkeys(misses)
+        return None
+
+    async def _try(self, harness: Harness, written: Written) -> Execution:
+        return await harness.run(written.tests, layer={**self.base, **written.layer}, coverage=True)
+
+    def _module_of(self, name: str) -> str | None:
+        """The module that a name of an example comes from, where the repository leaves no doubt."""
+        places = {
+            symbol.path
+            for symbol in self.repository.find(name)
+            if symbol.name == name
+            and symbol.kind in (SymbolKind.CLASS, SymbolKind.FUNCTION)
+            and not self.repository.is_test(symbol.path)
+        }
+        if len(places) == 1:
+            parts = places.pop().with_suffix("").parts
+            parts = parts[1:] if parts[0] == "src" else parts
+            return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        tops = {path.parts[1 if path.parts[0] == "src" else 0] for path in self.repository.paths()}
+        return name if not places and (name in tops or f"{name}.py" in tops) else None
+
+    async def _steady(self, harness: Harness, found: Reproduction) -> Reproduction | None:
+        """The reproduction without tests that are red only sometimes; they are named, and prove nothing."""
+        repeats = sum(found.run.seconds < limit for limit in REPEATED_BELOW)
+        layer = {**self.base, **found.layer}
+        again = [(await harness.run(found.tests, layer=layer)).run for _ in range(repeats)]
+        kept = steady(found.run, again, found.tests)
+        self.misses += [Message("pipeline.unsteady", {"test": test}) for test in found.tests if test not in kept]
+        return replace(found, tests=kept) if kept else None
 
     def _suspects(self) -> list[PurePosixPath]:
         """The most suspicious files of what is no test; once tests ran, of what they ran."""
@@ -277,6 +349,15 @@ class Trial(Survey):
 def _text(state: FileState | None) -> str:
     """A file's text; empty where there is no file."""
     return state.content.decode("utf-8", "replace") if state is not None else ""
+
+
+def _source(reproduction: Reproduction) -> str:
+    """The text of a reproduction that the repository does not hold."""
+    return "\n".join(_text(state) for state in reproduction.layer.values())
+
+
+def _other_reason(expected: str, seen: str) -> Message:
+    return Message("pipeline.other-reason", {"expected": expected, "seen": seen})
 
 
 def _reproduction(

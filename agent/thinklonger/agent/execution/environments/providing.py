@@ -26,10 +26,17 @@ from thinklonger.agent.execution.interpreter import current, from_environment, f
 from thinklonger.agent.protocols import Sandbox, SandboxSession
 from thinklonger.agent.types import Interpreter, Message
 
-Prove: TypeAlias = Callable[[SandboxSession, Interpreter], Awaitable[Harness]]
-"""Proves that the tests run in a session with an interpreter; raises ExecutionError where they don't."""
+Prove: TypeAlias = Callable[[SandboxSession, Interpreter, str | None], Awaitable[Harness]]
+"""Proves that the tests run in a session with an interpreter; raises ExecutionError where they don't.
+
+The last argument is a command of the repository's own that runs its tests, where no runner of ours can collect them;
+who has a command of their own to prove has no use for it, and raises.
+"""
+UNCOLLECTED = frozenset({"execution.runner-failed", "execution.no-tests", "execution.collection-failed"})
+"""What is wrong where a repository's tests need a program of its own around them, as Django's do."""
 STEPS = 60
 """A recipe of more commands than this is not extended any more when the proof finds something missing."""
+OWN_PROGRAM = re.compile(r"(?:^|\s)(\S*(?:manage|runtests|run_tests)\.py)(?=\s|$)")
 NO_MODULE = re.compile(r"No module named '?([\w.]+)")
 
 
@@ -72,9 +79,35 @@ class Repository:
             session: SandboxSession = await trial.enter_async_context(opened)
             if environment.generated:
                 session = LaidSession(session, environment.generated)
-            harness = await self.prove(session, environment.interpreter)
+            harness = await self._proved(session, environment)
             stack.push_async_exit(trial.pop_all())
         return session, harness
+
+    async def _proved(self, session: SandboxSession, environment: Environment) -> Harness:
+        """Prove that tests are collected; where none can be, that the repository's own way to run them is there."""
+        try:
+            return await self.prove(session, environment.interpreter, None)
+        except ExecutionError as error:
+            if error.message.key not in UNCOLLECTED:
+                raise
+            needs = await asyncio.to_thread(survey, self.root, self.files)
+            command = own_command(needs, self.files)
+            if command is None:
+                raise
+            try:
+                return await self.prove(session, environment.interpreter, command)
+            except ExecutionError:
+                raise error from None
+
+
+def own_command(needs: Needs, files: Collection[PurePosixPath]) -> str | None:
+    """The command by which the repository runs its tests with a program of its own; None where it has none."""
+    there = frozenset(map(str, files))
+    for command in needs.commands:
+        named = OWN_PROGRAM.search(command)
+        if named is not None and named[1].removeprefix("./") in there:
+            return command
+    return None
 
 
 async def find_environment(stack: AsyncExitStack, repository: Repository) -> Provided:
