@@ -244,6 +244,18 @@ async def test_a_repository_may_have_a_program_of_its_own(tmp_path: Path) -> Non
     assert caught.value.message.key == "execution.no-tests"
 
 
+async def test_names_that_only_nose_knew(tmp_path: Path) -> None:
+    """A file that pytest passes over by its name, and nose did not, is run by pytest where there is nothing else."""
+    root = tmp_path / "r"
+    files = write(root, {"pkg/__init__.py": "", "pkg/tests.py": "def test_one(): pass\ndef test_two(): assert 0\n"})
+    async with opened(root, files, Permission(tmp_path / "cache", interpreter=sys.executable)) as provided:
+        run = (await provided.harness.run(None)).run
+    assert {result.id: result.outcome for result in run.results} == {
+        "pkg/tests.py::test_one": "passed",
+        "pkg/tests.py::test_two": "failed",
+    }
+
+
 HOSTILE = """
 import os, urllib.request
 from setuptools import setup

@@ -37,6 +37,9 @@ UNCOLLECTED = frozenset({"execution.runner-failed", "execution.no-tests", "execu
 STEPS = 60
 """A recipe of more commands than this is not extended any more when the proof finds something missing."""
 OWN_PROGRAM = re.compile(r"(?:^|\s)(\S*(?:manage|runtests|run_tests)\.py)(?=\s|$)")
+NOSE_FILE = re.compile(r"(?:^|[_./-])tests?\.py$|[_./-]tests?[_-]?\w*\.py$", re.IGNORECASE)
+NOSE_COMMAND = "pytest -o 'python_files=test*.py *test.py *tests.py'"
+"""nose took more file names for tests than pytest does."""
 NO_MODULE = re.compile(r"No module named '?([\w.]+)")
 
 
@@ -101,12 +104,14 @@ class Repository:
 
 
 def own_command(needs: Needs, files: Collection[PurePosixPath]) -> str | None:
-    """The command by which the repository runs its tests with a program of its own; None where it has none."""
+    """The command by which the repository runs its tests with a program of its own, or ran them with nose."""
     there = frozenset(map(str, files))
     for command in needs.commands:
         named = OWN_PROGRAM.search(command)
         if named is not None and named[1].removeprefix("./") in there:
             return command
+    if any(NOSE_FILE.search(str(path)) for path in files):
+        return NOSE_COMMAND
     return None
 
 
