@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sandbox_attempts import ATTEMPTS, try_all
-from sandbox_contract import ENGINES, Check
+from sandbox_contract import ENGINES, Check, once, python
 from sandbox_escapes import ESCAPES
 from sandbox_limits import LIMITS
+
+from thinklonger.agent.execution import reading
+from thinklonger.cli import words
 
 Results = dict[str, list[str]]
 
@@ -72,3 +76,41 @@ def test_limits_as_a_user_without_rights(as_nobody: Callable[[list[str]], str]) 
     said = json.loads(as_nobody(["sandbox_limits.py", "bubblewrap"]))
     assert set(said) == set(LIMITS)
     assert not any(said.values()), "\n".join(said.values())
+
+
+SEQUENCES = (
+    *(
+        "\x1b]0;title\x07",
+        "\x1b]52;c;aGk=\x07",
+        "\x1b[2J\x1b[H",
+        "\x1b[31mred\x1b[0m",
+        "\x1bP+q544e\x1b\\",
+        "\x1b[?1049h",
+        "\x1bc",
+    ),
+    *(
+        "\x9b2J",
+        "\x9d0;x\x9c",
+        "\x90q\x9c",
+        "\b\b\b",
+        "\x07",
+        "\x00",
+        "\x7f",
+        "\u202e",
+        "\u2066",
+        "\x1b[6n",
+        "\x0e\x0f",
+    ),
+)
+"""A title, the clipboard, a cleared screen, a terminal's answers typed as input, text that reads backwards."""
+
+
+async def test_terminal_escapes_in_output_are_only_text(wall: str, tmp_path: Path) -> None:
+    """What a command prints comes back as it is, and what we print of it moves no terminal."""
+    code = f"import sys; sys.stdout.buffer.write({''.join(SEQUENCES).encode()!r})"
+    result = await once(ENGINES[wall](), tmp_path, python(code))
+    assert result.output == "".join(SEQUENCES).encode()
+    said = result.output.decode()
+    for cleaned in (words.clean(said), words.clean_line(said), reading.clean(said)):
+        left = [char for char in cleaned if unicodedata.category(char) in ("Cc", "Cf") and char != "\n"]
+        assert left == [], cleaned
