@@ -4,12 +4,10 @@ from pathlib import PurePosixPath
 
 from thinklonger.agent.issue import read_clues
 from thinklonger.agent.stages.verify.reproduction import (
-    EXAMPLE_PATH,
-    example_test,
     named_tests,
-    raised,
     red_tests,
     related,
+    steady,
 )
 from thinklonger.agent.types import Ending, Frame, Outcome, TestResult, TestRun
 
@@ -61,22 +59,9 @@ def test_without_text_every_red_test_counts() -> None:
     assert red_tests(run) == TESTS[:1]
 
 
-def test_an_example_becomes_a_test_only_with_its_exception() -> None:
-    """A printed value may be right or wrong; only an exception says that something fails."""
-    crash = ">>> from pager import jump\n>>> jump(3)\nTraceback (most recent call last):\n  ...\nValueError: far\n"
-    written = example_test(read_clues(f"Jumping fails\n\n```\n{crash}```\n"))
-    assert written is not None
-    layer, exception = written
-    assert exception == "ValueError"
-    state = layer[EXAMPLE_PATH]
-    assert state is not None
-    compile(state.content, "test.py", "exec")
-    assert b"jump(3)" in state.content
-    assert example_test(read_clues("```\n>>> jump(3)\n4\n```")) is None
-
-
-def test_raised_wants_that_exception_from_every_test() -> None:
-    """A test that is red for another reason does not show the issue."""
-    assert raised(run_of(red("a", exception="builtins.KeyError")), "KeyError")
-    assert not raised(run_of(red("a", exception="TypeError")), "KeyError")
-    assert not raised(run_of(), "KeyError")
+def test_only_what_is_red_each_time_for_one_reason_is_steady() -> None:
+    """A test that is green once, or red for another reason, proves nothing."""
+    first = run_of(red("a", exception="KeyError"), red("b", exception="KeyError"), red("c", exception="KeyError"))
+    again = run_of(red("a", exception="KeyError"), TestResult("b", Outcome.PASSED), red("c", exception="OSError"))
+    assert steady(first, (again,), ("a", "b", "c")) == ("a",)
+    assert steady(first, (), ("a", "b")) == ("a", "b")

@@ -181,6 +181,8 @@ def _reproduced(event: Reproduced, words: Words) -> list[Line]:
     ]
     lines = [row("✓", "reproduction", *join(figures, words.dot), words=words)]
     lines.append(more(dim(shown_command(run.command, words))))
+    if event.source:
+        lines.append(more(dim(words.say("event.kept-as", path="artifacts/reproduction.py"))))
     causes = {result.id: f"{result.exception}: {result.text}" for result in run.results if result.exception}
     for test in event.tests[:_SHOWN_TESTS]:
         lines.append(more(name(clean_line(test))))

@@ -15,6 +15,7 @@ from thinklonger.agent.issue.resolution import (
     resolve_names,
     resolve_paths,
 )
+from thinklonger.agent.issue.sketches import Sketch, read_sketches
 
 __all__ = [
     "Clues",
@@ -29,10 +30,12 @@ __all__ = [
     "PathTable",
     "Phrase",
     "Role",
+    "Sketch",
     "TracebackClue",
     "Wording",
     "read_clues",
     "read_phrases",
+    "read_sketches",
     "read_terms",
     "resolve_frames",
     "resolve_names",

@@ -13,6 +13,10 @@ INLINE = 20
 """Up to so many tests stand in the receipt and in a command; more of them stand in a file, one a line."""
 
 
+WRITTEN = "reproduction.py"
+"""The reproduction that the repository does not hold, to be edited and run again."""
+
+
 class Keep(Protocol):
     """Where files beside a record go (`Recorder.keep`)."""
 
@@ -22,7 +26,9 @@ class Keep(Protocol):
 
 
 def slimmed(event: Event, keep: Keep) -> Event:
-    """The event, with a file in place of hundreds of tests in a command."""
+    """The event, with a file in place of hundreds of tests in a command; a written reproduction is a file, too."""
+    if isinstance(event, Reproduced) and event.source:
+        keep(WRITTEN, event.source.encode("utf-8", "surrogateescape"), about=WRITTEN)
     match event:
         case Reproduced(run=run) if len(run.results) > INLINE:
             tests = tuple(result.id for result in run.results)

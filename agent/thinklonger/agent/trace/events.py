@@ -92,10 +92,15 @@ class ExecutionUnavailable:
 
 @dataclass(frozen=True, slots=True)
 class Reproduced:
-    """The reproduction on the base: red, as it must be."""
+    """The reproduction on the base: red, as it must be.
+
+    `origin` says where it comes from; `source` is its text where the repository does not hold it.
+    """
 
     tests: tuple[str, ...]
     run: TestRun
+    origin: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

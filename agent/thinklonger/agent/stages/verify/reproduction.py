@@ -1,8 +1,8 @@
 """The reproduction: tests that are red on the base for the reason that the issue gives.
 
-Where it comes from, first that applies: the issue's own test command; the tests that its text names; tests of the
-repository that are red and touch what the issue speaks of; a test written around the issue's own example, if the
-example raises the exception that the issue shows.
+Where it comes from, first that applies: the user's own file; the issue's test command; the tests that its text names;
+tests of the repository that are red and touch what the issue speaks of; a test written around the issue's own example
+(`writing`), if it is red for the reason that the issue shows.
 """
 
 import re
@@ -16,17 +16,6 @@ from thinklonger.agent.issue import Clues
 from thinklonger.agent.types import FileState, Layer, LineCoverage, Outcome, TestResult, TestRun
 
 SHORTEST_NAME = 4  # shorter names stand in a test's id by chance
-EXAMPLE_PATH = PurePosixPath("test_thinklonger_reproduction.py")
-_EXAMPLE = '''\
-"""The issue's own example, as a test."""
-
-EXAMPLE = {example!r}
-
-
-def test_example_of_the_issue():
-    """Must run through: the issue says that it raises {exception}."""
-    exec(compile(EXAMPLE, "<example of the issue>", "exec"), {{"__name__": "__main__"}})
-'''
 
 
 class Origin(StrEnum):
@@ -36,6 +25,7 @@ class Origin(StrEnum):
     NAMED = "named"
     FAILING = "failing"
     EXAMPLE = "example"
+    GIVEN = "given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,39 +89,16 @@ def related(
     return ()
 
 
-def example_test(clues: Clues) -> tuple[Layer, str] | None:
-    """A test around the issue's example, and the exception that it must raise on the base; None without both.
-
-    Only an exception can be told from the text alone: a printed value may be the right one or the wrong one.
-    """
-    exception = next((clue.exception.rpartition(".")[2] for clue in clues.tracebacks if clue.exception), "")
-    sources = [example.source for example in clues.examples] or [
-        block.text
-        for block in clues.blocks
-        if block.language in ("python", "py", "python3", "") and _is_code(block.text)
-    ]
-    if not exception or not sources:
-        return None
-    text = _EXAMPLE.format(example="\n".join(sources) + "\n", exception=exception)
-    return {EXAMPLE_PATH: FileState(text.encode())}, exception
-
-
-def raised(run: TestRun, exception: str) -> bool:
-    """Whether every test of the run is red because of this exception."""
-    return bool(run.results) and all(
-        result.outcome.red and result.exception.rpartition(".")[2] == exception for result in run.results
+def steady(first: TestRun, again: Sequence[TestRun], tests: Sequence[str]) -> tuple[str, ...]:
+    """Those of the tests that are red in every run, with the same exception each time."""
+    runs = [{result.id: result for result in run.results} for run in (first, *again)]
+    return tuple(
+        test
+        for test in tests
+        if all(test in run and run[test].outcome.red for run in runs)
+        and len({run[test].exception for run in runs}) == 1
     )
 
 
 def _ends_with(path: str, tail: str) -> bool:
     return path == tail or path.endswith(f"/{tail}")
-
-
-def _is_code(text: str) -> bool:
-    if "Traceback (most recent call last)" in text:
-        return False
-    try:
-        compile(text, "<block>", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError):
-        return False
-    return True
