@@ -8,14 +8,16 @@ from thinklonger.agent.execution.environments import Permission, moment_of
 
 
 def permission_of(settings: Settings, root: Path) -> Permission:
-    """The settings as the environments' room takes them, and the day of the repository's base commit."""
+    """The settings as the environments' room takes them, and the base commit's day where it is needed."""
     wanted = settings.environments
+    cache = cache_directory(settings)
+    asked = wanted.build or (cache / "environments").is_dir()
     return Permission(
-        cache=cache_directory(settings),
+        cache=cache,
         interpreter=wanted.interpreter,
         build=wanted.build,
         index=wanted.index,
         seconds=wanted.seconds,
         megabytes=wanted.megabytes,
-        moment=moment_of(root),
+        moment=moment_of(root) if asked else None,
     )
