@@ -104,3 +104,28 @@ def test_places_without_evidence(task_for: MakeTask) -> None:
     """With no run and no coverage every source file is a suspect, and no test."""
     task = task_for("x = 1\n", tests="x = 1\n")
     assert suspicion.suspects(task) == [PROGRAM]
+
+
+def test_a_line_shares_its_functions_suspicion(task_for: MakeTask) -> None:
+    """Red tests that part at a branch leave its lines more suspicious than lines of another function like them."""
+    code = "def f(a):\n    b = a\n    if b:\n        return 1\n    return 2\n\n\ndef g(a):\n    return a\n"
+    results = [TestResult(name, Outcome.FAILED, exception="AssertionError") for name in ("one", "two")]
+    coverage = {
+        "one": {PROGRAM: frozenset({2, 3, 4, 9})},
+        "two": {PROGRAM: frozenset({2, 3, 5})},
+        "green": {PROGRAM: frozenset({20})},
+    }
+    source = Source.parse(PROGRAM, code.encode())
+    assert source is not None
+    module = Module(source)
+    found = suspicion.of(task_for(code, results=results, coverage=coverage), module)
+    weights = {place.line: found.of(place) for place in module.places}
+    assert weights[2] > weights[4] > weights[9]
+
+
+def test_a_pattern_tires(task_for: MakeTask) -> None:
+    """Among the first candidates many patterns have their turn, however many edits the first one has."""
+    body = "".join(f"    if a{n} < b{n}:\n        return c{n}\n" for n in range(40))
+    code = f"def f({', '.join(f'{x}{n}' for n in range(40) for x in 'abc')}):\n{body}"
+    names = {candidate.pattern for candidate in islice(candidates(task_for(code)), 60)}
+    assert len(names) >= 5

@@ -24,7 +24,7 @@ EXAMPLES = [
     ("length-comparison", "def f(xs=[]):\n    return xs > 3\n", "def f(xs=[]):\n    return len(xs) > 3\n"),
     ("operator", "x = a // b\n", "x = a / b\n"),
     ("augmented-operator", "x -= y\n", "x += y\n"),
-    ("augmented-operator", "x = y\n", "x += y\n"),
+    ("augmented-operator", "x = 1\nx = y\n", "x = 1\nx += y\n"),
     ("off-by-one", "for i in range(n):\n    f(i)\n", "for i in range(n + 1):\n    f(i)\n"),
     ("needless-one", "x = a[i - 1]\n", "x = a[i]\n"),
     ("needless-operand", "x = a + b\n", "x = a\n"),
@@ -314,3 +314,50 @@ def _round_trips(name: str, right: str) -> tuple[int, int]:
 def _repairs(name: str, wrong: Source, wanted: str) -> bool:
     module = Module(wrong, CLUES)
     return any(module.normalized(edit) == wanted for place in module.places for edit in pattern(name).repairs(place))
+
+
+CERTAIN_TO_FAIL = [
+    ("augmented-operator", "def f(q):\n    x = g(q)\n    return x\n", "x += g(q)"),
+    ("augmented-operator", "def f(q):\n    for x in q:\n        y = x > 1\n        h(y)\n", "y += x > 1"),
+    ("variable", "def f(a, q):\n    b = [s for s in q]\n    return a\n", "return s"),
+    ("variable", "def f(a):\n    b = a\n    late = b\n    return late\n", "b = late"),
+    ("variable", "def f(a, x):\n    return isinstance(a, int)\n", "isinstance(a, x)"),
+    ("argument-order", "def f(a):\n    return isinstance(a, int)\n", "isinstance(int, a)"),
+    ("truth-or-none", "def f(a):\n    if isinstance(a, int):\n        return 1\n", "is not None"),
+]
+
+
+@pytest.mark.parametrize(("name", "code", "text"), CERTAIN_TO_FAIL)
+def test_what_must_fail_is_not_tried(name: str, code: str, text: str) -> None:
+    """An edit that reads a name without a value, or can't behave differently for the better, costs no run."""
+    source = Source.parse(PurePosixPath("m.py"), code.encode())
+    assert source is not None
+    module = Module(source, Clues())
+    made = [
+        module.source.text[: edit.start] + edit.text + module.source.text[edit.end :]
+        for place in module.places
+        for edit in pattern(name).repairs(place)
+    ]
+    assert all(text not in one for one in made)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "likely", "unlikely"),
+    [
+        ("argument-order", "def f(a, b):\n    return g(a, b) + max(a, b)\n", "g(b, a)", "max(b, a)"),
+        ("operator", "def f(a):\n    return set(a) & {1}\n", "set(a) - {1}", "set(a) ^ {1}"),
+        ("slice", "def f(a, n):\n    return a[:n]\n", "a[n:]", "a[:-1]"),
+    ],
+)
+def test_what_is_likelier_comes_first(name: str, code: str, likely: str, unlikely: str) -> None:
+    """Arguments of what commutes, and operators that a set rarely needs, come after the others."""
+    source = Source.parse(PurePosixPath("m.py"), code.encode())
+    assert source is not None
+    module = Module(source, Clues())
+    weights = {
+        module.source.text[: edit.start] + edit.text + module.source.text[edit.end :]: edit.weight
+        for place in module.places
+        for edit in pattern(name).repairs(place)
+    }
+    found = {part: max(weight for text, weight in weights.items() if part in text) for part in (likely, unlikely)}
+    assert found[likely] > found[unlikely]

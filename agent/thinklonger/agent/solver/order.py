@@ -13,6 +13,9 @@ from thinklonger.agent.solver.weigh import boost, plausibility
 _CROWDING = 0.02
 """How much each further edit of one pattern at one place gives way to other patterns and places."""
 
+_FATIGUE = 0.04
+"""How much each edit of a pattern that was given out already, wherever it is, makes the pattern's next one wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
@@ -24,43 +27,70 @@ class Ranked:
 
 
 def ranked(modules: Iterable[tuple[Module, Suspicion]], patterns: tuple[Pattern, ...]) -> Iterator[Ranked]:
-    """All edits, heaviest first; equal weights in source order, then in the catalogue's.
+    """All edits of modules that share one failure's clues, heaviest first; equal ones in the catalogue's order.
 
-    A place waits in the queue under the most that its next pattern can offer; when it comes up, that pattern's edits
-    join the queue and the place waits for the pattern after it. So the first edits come at once, whatever the size
-    of the file, and the queue holds little more than what is near.
+    Each pattern goes through the places from the most suspicious one on, and makes their edits when the next place
+    could offer more than what it has. So the first edits come at once, whatever the size of the file. A pattern
+    tires: with each of its edits that was turned down, it is less likely that the mistake is of its kind, and one
+    pattern with many edits of many lines does not hide the one edit of another.
     """
-    queue: list[tuple[float, int, _Spot | Ranked]] = []
-    count = 0
-    for module, suspicion in modules:
-        rows = [(pattern, pattern.prior * boost(pattern, module.clues)) for pattern in patterns]
-        rows.sort(key=lambda row: -row[1])
-        for place in module.places:
-            weight = suspicion.of(place)
-            queue.append((-weight * rows[0][1], count, _Spot(place, weight, rows, 0)))
-            count += 1
+    spots = [(suspicion.of(place), place) for module, suspicion in modules for place in module.places]
+    spots.sort(key=lambda spot: -spot[0])
+    rows = [_Row(pattern, spots) for pattern in patterns]
+    queue = [(-row.most, number) for number, row in enumerate(rows)]
     heapify(queue)
     while queue:
-        negative, number, item = heappop(queue)
-        if isinstance(item, Ranked):
-            yield item
-            continue
-        for found in _edits(item.place, item.rows[item.row][0], -negative):
-            heappush(queue, (-found.weight, count, found))
-            count += 1
-        if item.row + 1 < len(item.rows):
-            following = _Spot(item.place, item.weight, item.rows, item.row + 1)
-            heappush(queue, (-item.weight * following.rows[following.row][1], number, following))
+        _, number = heappop(queue)
+        row = rows[number]
+        if row.waits:
+            row.look()
+        elif row.found:
+            yield row.take()
+        if row.waits or row.found:
+            heappush(queue, (-row.most, number))
 
 
-@dataclass(frozen=True, slots=True)
-class _Spot:
-    """A place whose patterns up to `row` were asked for their edits."""
+class _Row:
+    """One pattern on its way through the places."""
 
-    place: Place
-    weight: float
-    rows: list[tuple[Pattern, float]]
-    row: int
+    def __init__(self, pattern: Pattern, spots: list[tuple[float, Place]]) -> None:
+        """Begin at the first of the places, which come most suspicious first."""
+        self.pattern = pattern
+        self.spots = spots
+        self.at = 0
+        self.given = 0
+        self.count = 0
+        self.found: list[tuple[float, int, Ranked]] = []
+        self.share = pattern.prior * boost(pattern, spots[0][1].module.clues) if spots else 0.0
+
+    @property
+    def offer(self) -> float:
+        """The most that the next place can give."""
+        return self.spots[self.at][0] * self.share if self.at < len(self.spots) else 0.0
+
+    @property
+    def waits(self) -> bool:
+        """Whether the next place could give something better than what is there."""
+        return self.at < len(self.spots) and (not self.found or self.offer > -self.found[0][0])
+
+    @property
+    def most(self) -> float:
+        """The most that the pattern can give now, tired as it is."""
+        best = max(self.offer, -self.found[0][0] if self.found else 0.0)
+        return best / (1 + _FATIGUE * self.given)
+
+    def look(self) -> None:
+        """Make the edits of the next place."""
+        most, (_, place) = self.offer, self.spots[self.at]
+        self.at += 1
+        for edit in _edits(place, self.pattern, most):
+            heappush(self.found, (-edit.weight, self.count, edit))
+            self.count += 1
+
+    def take(self) -> Ranked:
+        """The best edit, no longer there."""
+        self.given += 1
+        return heappop(self.found)[2]
 
 
 def _edits(place: Place, pattern: Pattern, most: float) -> Iterator[Ranked]:

@@ -146,7 +146,28 @@ class Scope:
             klass = self.owner.klass if self.owner is not None else None
             return self.module_facts.attribute_kinds(klass).get(name[5:], UNKNOWN)
         variable = self.variables.get(name)
+        if variable is None and name in self._fleeting:
+            return self._kinds.get(name, UNKNOWN)
         return variable.kinds if variable is not None else UNKNOWN
+
+    def is_bound(self, name: str, place: "Place") -> bool:
+        """Whether a name can have a value when a statement begins; flow through branches is left out.
+
+        False means that reading the name there raises UnboundLocalError or NameError, whatever the input.
+        """
+        line = self._bound.get(name)
+        if line is None or name in self.outer or line < place.line:
+            return True
+        outermost = place.loop
+        while outermost is not None and outermost.loop is not None:
+            outermost = outermost.loop
+        return outermost is not None and outermost.line <= line <= outermost.last_line
+
+    @cached_property
+    def outer(self) -> frozenset[str]:
+        """The names that the function declares as global or nonlocal."""
+        found = (node.names for node in self._body_nodes if isinstance(node, ast.Global | ast.Nonlocal))
+        return frozenset(name for names in found for name in names)
 
     @property
     def module_facts(self) -> "Facts":
@@ -181,10 +202,21 @@ class Scope:
         return tuple(_own_nodes(root))
 
     @cached_property
+    def _targets(self) -> frozenset[ast.AST]:
+        """The targets of comprehensions, which nobody outside of them sees."""
+        comprehensions = (node for node in self._body_nodes if isinstance(node, ast.comprehension))
+        return frozenset(inner for node in comprehensions for inner in ast.walk(node.target))
+
+    @cached_property
+    def _fleeting(self) -> frozenset[str]:
+        """The names that comprehensions bind."""
+        return frozenset(node.id for node in self._targets if isinstance(node, ast.Name))
+
+    @cached_property
     def _bound(self) -> dict[str, int]:
         lines: dict[str, int] = {}
         for node in self._body_nodes:
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node not in self._targets:
                 lines.setdefault(node.id, node.lineno)
             elif isinstance(node, ast.ExceptHandler) and node.name:
                 lines.setdefault(node.name, node.lineno)

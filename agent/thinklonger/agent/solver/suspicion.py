@@ -12,6 +12,10 @@ from thinklonger.agent.solver.place import Function, Place
 from thinklonger.agent.types import Frame, Location, Outcome, TestResult
 
 _UNREACHED = 0.01
+_ELSEWHERE, _ELSEWHERE_BLIND = 0.55, 0.25
+"""What a line is worth that no ranked location holds; less where no passing test tells one line from another."""
+_SHARED = 0.85
+"""How much of its function's suspicion a line has: red tests that part at a branch share the function, not the line."""
 _FILES = 20
 
 
@@ -41,6 +45,7 @@ class Suspicion:
     passed: frozenset[int]
     hung: frozenset[int]
     cache: dict[Place, float] = field(default_factory=dict["Place", float])
+    shared: dict[Place, tuple[float, float]] = field(default_factory=dict["Place", tuple[float, float]])
 
     def of(self, place: Place) -> float:
         """How suspicious a place is, in (0, 1]."""
@@ -51,7 +56,8 @@ class Suspicion:
 
     def _weigh(self, place: Place) -> float:
         lines = place.header_lines
-        score = self._located(lines) * self._ran(place, lines)
+        located, _ = self._around(place)
+        score = max(self._located(lines), _SHARED * located) * self._ran(place, lines)
         if self.raised.intersection(lines):
             score *= 1.6
         elif self.passed.intersection(lines):
@@ -64,7 +70,8 @@ class Suspicion:
         if not self.locations or self.best <= 0:
             return 1.0
         found = [loc.score for loc in self.locations if loc.start_line <= lines[-1] and lines[0] <= loc.end_line]
-        return 0.55 + 0.45 * (max(found) / self.best if found else 0.0)
+        floor = _ELSEWHERE if self.spectrum is None or self.spectrum.passing else _ELSEWHERE_BLIND
+        return floor + (1 - floor) * min(max(found) / self.best if found else 0.0, 1.0)
 
     def _ran(self, place: Place, lines: range) -> float:
         if self.spectrum is None:
@@ -82,7 +89,21 @@ class Suspicion:
         score = max(self.spectrum.score(line) for line in lines)
         if isinstance(node, ast.Try) and not score:
             score = max((self.spectrum.score(line) for line in range(place.line, place.last_line + 1)), default=0.0)
-        return 0.3 + 0.7 * score if score else _UNREACHED
+        if not score:
+            return _UNREACHED
+        return 0.3 + 0.7 * max(score, _SHARED * self._around(place)[1])
+
+    def _around(self, place: Place) -> tuple[float, float]:
+        """How well the function around a place is located, and the score of its most suspicious line."""
+        function = place.function
+        if function is None:
+            return 0.0, 0.0
+        found = self.shared.get(function)
+        if found is None:
+            lines = range(function.line + 1, function.last_line + 1)
+            score = max((self.spectrum.score(line) for line in lines), default=0.0) if self.spectrum else 0.0
+            found = self.shared[function] = (self._located(lines) if lines else 0.0, score)
+        return found
 
     def _hangs(self, place: Place) -> bool:
         loop: Place | None = place if isinstance(place.node, ast.While | ast.For) else place.loop
@@ -177,7 +198,7 @@ def of(task: Task, module: Module) -> Suspicion:
     path = module.source.path
     spectra = _spectra(task)
     locations = task.localization.locations if task.localization is not None else ()
-    best = max((location.score for location in locations), default=0.0)
+    best = max((item.score for item in locations if not task.repository.is_test(item.path)), default=0.0)
     mine = tuple(location for location in locations if location.path == path)
     spectrum = spectra.get(path)
     if spectrum is None and spectra:

@@ -56,8 +56,24 @@ def operator(place: Place) -> Iterator[Edit]:
         if span is None or _formats(place, node):
             continue
         symbol = SYMBOLS[type(node.op)]
-        for other, weight in _OTHERS[symbol].items():
+        for other, weight in _others(place, node, symbol).items():
             yield place.splice(*span, other, weight=weight, note=f"`{symbol}` becomes `{other}`")
+
+
+_OF_SETS: dict[str, dict[str, float]] = {
+    "&": {"|": 1.0, "-": 1.0, "^": 0.5},
+    "|": {"&": 1.0, "-": 0.9, "^": 0.5},
+    "-": {"&": 1.0, "|": 0.9, "^": 0.5},
+    "^": {"&": 0.9, "|": 0.9, "-": 0.9},
+}
+
+
+def _others(place: Place, node: ast.BinOp, symbol: str) -> dict[str, float]:
+    """The operators that may be meant, by weight; sets have their own."""
+    found = place.scope.kinds_of(node.left) | place.scope.kinds_of(node.right)
+    if symbol in _OF_SETS and ("set" in found or (not found and symbol in "&|^")):
+        return {**_OTHERS[symbol], **_OF_SETS[symbol]} if "set" not in found else _OF_SETS[symbol]
+    return _OTHERS[symbol]
 
 
 def _formats(place: Place, node: ast.BinOp) -> bool:
@@ -84,18 +100,35 @@ def augmented(place: Place) -> Iterator[Edit]:
     ):
         begin, stop = place.span(node.targets[0])[1], place.span(node.value)[0]
         at = text.find("=", begin, stop)
-        if at >= 0 and not isinstance(node.value, ast.List | ast.Dict | ast.Tuple | ast.Lambda):
-            for other, weight in {
-                "+": 1.0,
-                "-": 0.6,
-                "*": 0.3,
-                "|": 0.25,
-                "//": 0.15,
-                "^": 0.1,
-                "&": 0.1,
-                "%": 0.1,
-            }.items():
+        if at >= 0:
+            for other, weight in _accumulations(place, node.targets[0], node.value).items():
                 yield place.splice(at, at + 1, f"{other}=", weight=weight, note=f"`=` becomes `{other}=`")
+
+
+_UPDATES = {"+": 1.0, "-": 0.6, "*": 0.3, "|": 0.25, "//": 0.15, "^": 0.1, "&": 0.1, "%": 0.1}
+
+
+def _accumulations(place: Place, target: ast.expr, value: ast.expr) -> dict[str, float]:
+    """The operations that an assignment may lack, by weight; none where the name has no value yet, or can't take one.
+
+    What is added to is set before and, mostly, in a loop or kept in an object.
+    """
+    if isinstance(value, ast.List | ast.Dict | ast.Tuple | ast.Lambda | ast.Compare | ast.BoolOp):
+        return {}
+    if isinstance(target, ast.Name) and not place.scope.is_bound(target.id, place):
+        return {}
+    found = place.scope.kinds_of(value) | place.scope.kinds_of(target)
+    if found & {"bool", "none", "callable", "iterator", "view", "dict"} and not found & NUMBERS:
+        return {}
+    share = 1.0 if place.loop is not None or isinstance(target, ast.Attribute) else 0.45
+    numbers = 1.0 if found & NUMBERS else 0.3 if not found else 0.0
+    sets = 1.0 if found & {"set", "int"} else 0.3 if not found else 0.0
+    fitting = {"+": 1.0 if found else 0.6, "|": sets, "&": sets, "^": sets}
+    weights = {other: weight * share * fitting.get(other, numbers) for other, weight in _UPDATES.items()}
+    return {other: weight for other, weight in weights.items() if weight > _WORTH}
+
+
+_WORTH = 0.02
 
 
 _NO_NUMBERS = (

@@ -60,7 +60,7 @@ def _other_functions(place: Place, node: ast.Call, func: ast.Name) -> Iterator[E
     count = len(node.args) + len(node.keywords)
     for other, weight in _kin(_FUNCTIONS, func.id).items():
         if other in place.scope.visible:
-            yield place.swap(func, other, weight=weight)
+            yield place.swap(func, other, weight=weight * _fits(func.id, other))
     for callee in place.module.facts.callees:
         if not callee.method and callee.name != func.id and callee.required <= count <= callee.most:
             yield place.swap(func, callee.name, weight=0.5 * alike(func.id, callee.name))
@@ -69,11 +69,25 @@ def _other_functions(place: Place, node: ast.Call, func: ast.Name) -> Iterator[E
             yield place.swap(func, variable.name, weight=0.5)
 
 
+_RARE = frozenset({"put", "acquire", "release", "load", "dump", "fromkeys", "subn", "writelines", "insort_left"})
+"""Methods that are only taken for another where the file uses them, too."""
+_UNLIKE = 0.15
+
+
+def _fits(name: str, other: str) -> float:
+    """How well one built-in's result stands in for another's."""
+    if "issubclass" in (name, other):
+        return _UNLIKE
+    have, want = kinds.CALLS.get(other, kinds.UNKNOWN), kinds.CALLS.get(name, kinds.UNKNOWN)
+    return max(kinds.fit(have, want), _UNLIKE) if have and want else 1.0
+
+
 def _other_methods(place: Place, node: ast.Call, func: ast.Attribute) -> Iterator[Edit]:
     count = len(node.args) + len(node.keywords)
     end = place.span(func)[1]
     start = end - len(func.attr)
-    options = _kin(_METHODS, func.attr)
+    used = place.module.facts.attributes
+    options = {name: weight for name, weight in _kin(_METHODS, func.attr).items() if name in used or name not in _RARE}
     mine = isinstance(func.value, ast.Name) and func.value.id in {"self", "cls", "super"}
     for callee in place.module.facts.callees:
         fits = callee.method and callee.required <= count <= callee.most and not callee.name.startswith("__")
@@ -88,9 +102,21 @@ def argument_order(place: Place) -> Iterator[Edit]:
     """Two arguments exchanged."""
     for node in place.all(ast.Call):
         plain = [item for item in node.args if not isinstance(item, ast.Starred)]
+        if _called(node) in _TYPED:
+            continue
+        share = _UNLIKE if _called(node) in _COMMUTING else 1.0
         for first in range(len(plain)):
             for second in range(first + 1, min(len(plain), first + 4)):
-                yield _exchange(place, plain[first], plain[second], 1.0 if second == first + 1 else 0.6)
+                weight = share * (1.0 if second == first + 1 else 0.6)
+                yield _exchange(place, plain[first], plain[second], weight)
+
+
+_TYPED = frozenset({"isinstance", "issubclass", "hasattr", "getattr", "setattr", "delattr"})
+"""Calls that fail with their arguments exchanged."""
+_COMMUTING = frozenset(
+    {"max", "min", "gcd", "lcm", "hypot", "isclose", "union", "intersection", "symmetric_difference"}
+)
+"""Calls that hardly care for the order of their arguments."""
 
 
 def _exchange(place: Place, one: ast.expr, other: ast.expr, weight: float) -> Edit:

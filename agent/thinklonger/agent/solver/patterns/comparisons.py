@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from thinklonger.agent.solver.kinds import SIZED
+from thinklonger.agent.solver.kinds import BOOL, SIZED
 from thinklonger.agent.solver.pattern import Pattern
 from thinklonger.agent.solver.place import Edit, Place
 
@@ -118,18 +118,23 @@ def truth(place: Place) -> Iterator[Edit]:
     for node in conditions(place):
         text = place.segment(node)
         match node:
-            case ast.UnaryOp(op=ast.Not(), operand=operand) if simple(operand):
+            case ast.UnaryOp(op=ast.Not(), operand=operand) if simple(operand) and not _is_bool(place, operand):
                 yield place.swap(node, f"{place.segment(operand)} is None", weight=1.0)
             case ast.Compare(left=left, ops=[ast.Is()], comparators=[ast.Constant(value=None)]):
                 yield place.swap(node, f"not {place.segment(left)}", weight=0.9)
             case ast.Compare(left=left, ops=[ast.IsNot()], comparators=[ast.Constant(value=None)]):
                 yield place.swap(node, place.segment(left), weight=0.8)
-            case ast.Name() | ast.Attribute() | ast.Call() | ast.Subscript():
+            case ast.Name() | ast.Attribute() | ast.Call() | ast.Subscript() if not _is_bool(place, node):
                 yield place.swap(node, f"{text} is not None", weight=1.0)
                 if not isinstance(node, ast.Call):
                     yield place.swap(node, f"{text} > 0", weight=0.3)
             case _:
                 pass
+
+
+def _is_bool(place: Place, node: ast.expr) -> bool:
+    """Whether a value is known to be a truth value, which is never None."""
+    return place.scope.kinds_of(node) == BOOL
 
 
 def simple(node: ast.AST) -> bool:
@@ -200,8 +205,8 @@ def length(place: Place) -> Iterator[Edit]:
 PATTERNS = (
     Pattern("comparison-boundary", "comparison", "a comparison takes in or leaves out its boundary wrongly", 0.9,
             boundary, boundary),
-    Pattern("comparison-direction", "comparison", "a comparison points the wrong way", 0.5, direction, direction),
-    Pattern("comparison-equality", "comparison", "the wrong relation is tested", 0.45, equality, equality),
+    Pattern("comparison-direction", "comparison", "a comparison points the wrong way", 0.6, direction, direction),
+    Pattern("comparison-equality", "comparison", "the wrong relation is tested", 0.55, equality, equality),
     Pattern("identity", "comparison", "identity is tested where equality is meant", 0.3, identity, identity),
     Pattern("identity-negation", "comparison", "an identity test is the wrong way round", 0.4,
             identity_negation, identity_negation),

@@ -34,13 +34,13 @@ def _slice_bounds(place: Place, node: ast.Subscript, part: ast.Slice, counters: 
     if low:
         options[f":{high}{step}"] = 0.6
         options[f"{low}:{step}"] = 0.6 if high else 0.0
-        options[f":{low}{step}"] = 0.5 if not high else 0.2
+        options[f":{low}{step}"] = 0.9 if not high else 0.2
     else:
         options[f"1:{high}{step}"] = 0.8
     if high:
         options[f"{low}:{step}"] = 0.6
         options[f"{high}:{low}{step}"] = 0.3
-        options[f"{high}:{step}"] = 0.4 if not low else 0.2
+        options[f"{high}:{step}"] = 0.9 if not low else 0.2
         options[f"{low}:-1{step}"] = 0.3
         options[f"{low}:-{high}{step}"] = 0.3
     else:
@@ -349,7 +349,7 @@ def choice(place: Place) -> Iterator[Edit]:
     """`a if c else b` → `a`, `b`, `b if c else a`."""
     for node in place.all(ast.IfExp):
         body, test, orelse = place.segment(node.body), place.segment(node.test), place.segment(node.orelse)
-        yield place.swap(node, f"{orelse} if {test} else {body}", weight=0.8)
+        yield place.swap(node, f"{orelse} if {test} else {body}", weight=1.0)
         yield place.swap(node, body, weight=0.4)
         yield place.swap(node, orelse, weight=0.4)
 
@@ -372,7 +372,7 @@ def fallback(place: Place) -> Iterator[Edit]:
 
 
 PATTERNS = (
-    Pattern("slice", "container", "a slice takes in too much or too little", 0.4, slices, slices),
+    Pattern("slice", "container", "a slice takes in too much or too little", 0.5, slices, slices),
     Pattern("range", "container", "a range begins, ends or steps wrongly", 0.5, ranges, ranges),
     Pattern("subscript", "container", "the wrong item is taken", 0.4, subscripts, subscripts),
     Pattern("missing-key", "container", "a key may be missing", 0.3, missing_key, missing_key),
@@ -380,6 +380,6 @@ PATTERNS = (
     Pattern("nesting", "container", "a value is nested too deep or not deep enough", 0.12, tuple_parts),
     Pattern("alias", "container", "one mutable value is shared where copies are meant", 0.5, aliases),
     Pattern("comprehension", "container", "a comprehension keeps too much or too little", 0.3, filters),
-    Pattern("choice", "container", "a conditional expression chooses wrongly", 0.35, choice, choice),
+    Pattern("choice", "container", "a conditional expression chooses wrongly", 0.45, choice, choice),
     Pattern("missing-fallback", "container", "a value may be empty and lacks a fallback", 0.08, fallback),
 )  # fmt: skip

@@ -129,8 +129,9 @@ _NO_RAISE = (
 def _instead_of_return(place: Place, node: ast.Return) -> Iterator[Edit]:
     rest = place.text[len("return") :]
     if node.value is not None:
-        yield _becomes(place, f"yield{rest}", 0.8)
-        yield _becomes(place, f"yield from{rest}", 0.6)
+        alone = 1.0 if place.loop is not None or "lazy" in place.module.clues.tags else 0.4
+        yield _becomes(place, f"yield{rest}", 0.8 * alone)
+        yield _becomes(place, f"yield from{rest}", 0.6 * alone)
         if _is_exception(node.value):
             yield _becomes(place, f"raise{rest}", 1.0)
         if isinstance(node.value, ast.Call):

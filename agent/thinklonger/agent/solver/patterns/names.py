@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from thinklonger.agent.solver import kinds
 from thinklonger.agent.solver.pattern import Pattern
 from thinklonger.agent.solver.place import Edit, Place
-from thinklonger.agent.solver.scope import Variable, alike
+from thinklonger.agent.solver.scope import BUILTINS, Variable, alike
 
 _MODULE_SHARE = 0.3
 _UNUSED = 1.6
@@ -31,11 +31,13 @@ def variable(place: Place) -> Iterator[Edit]:
         n.id for c in place.all(ast.comprehension) for n in ast.walk(c.target) if isinstance(n, ast.Name)
     }
     for node, stored in _value_names(place):
-        if node.id in {"self", "cls"} or (stored and _is_loop_target(place, node)):
+        if node.id in {"self", "cls"} or (stored and _is_loop_target(place, node)) or _is_type(place, node.id):
             continue
         options: dict[str, float] = {}
         for other in scope.variables.values():
-            if other.name != node.id and not (stored and other.origin in {"module", "closure"}):
+            if other.name != node.id and (
+                other.origin not in {"module", "closure"} if stored else _is_set(place, other)
+            ):
                 weight = _suits(place, node, other)
                 if weight > 0.02:  # noqa: PLR2004 - not worth a run
                     options[other.name] = weight
@@ -54,9 +56,17 @@ def _suits(place: Place, node: ast.Name, other: Variable) -> float:
         weight *= _MODULE_SHARE
     elif other.name not in place.scope.read:
         weight *= _UNUSED
-    if other.origin == "local" and other.line > place.line and place.loop is None:
-        weight *= 0.1
     return weight
+
+
+def _is_set(place: Place, other: Variable) -> bool:
+    """Whether a variable can have a value here; one that can't is no repair."""
+    return other.origin != "local" or place.scope.is_bound(other.name, place)
+
+
+def _is_type(place: Place, name: str) -> bool:
+    """Whether a name stands for a built-in type or constant: `type-name` and others know what to put there."""
+    return name in BUILTINS and name not in place.scope.variables
 
 
 def _is_loop_target(place: Place, node: ast.Name) -> bool:
