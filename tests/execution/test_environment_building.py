@@ -111,7 +111,10 @@ async def test_a_build_sees_and_reaches_nothing(tmp_path: Path, monkeypatch: pyt
             def names(): socket.getaddrinfo("pypi.org", 443)
             def process(): os.kill({os.getpid()}, 0); os.readlink("/proc/{os.getpid()}/cwd")
             def root(): os.setuid(0)
-            for what in (read, home, variable, etc, write, kernel, loopback, network, names, process, root):
+            def namespace():
+                import ctypes
+                assert ctypes.CDLL(None).unshare(0x10000000) == 0
+            for what in (read, home, variable, etc, write, kernel, loopback, network, names, process, root, namespace):
                 tried(what)
             open("/work/mine", "w").write("x")
             print(os.environ["VISIBLE"], os.getuid())

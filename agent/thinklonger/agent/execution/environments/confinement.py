@@ -8,10 +8,12 @@ import asyncio
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -72,6 +74,14 @@ def tool(name: str) -> str:
     return found
 
 
+@cache
+def can_disable_namespaces() -> bool:
+    """Whether this bubblewrap can forbid further user namespaces inside."""
+    asked = (tool("bwrap"), "--help")
+    said = subprocess.run(asked, env={"PATH": SYSTEM_PATH}, capture_output=True, text=True, check=False)  # noqa: S603
+    return "--disable-userns" in said.stdout + said.stderr
+
+
 def drops_root() -> bool:
     """Whether the launcher is root and has to give that up for what it starts."""
     return os.geteuid() == 0
@@ -107,6 +117,7 @@ def command_line(job: Job) -> list[str]:
     return [
         *prefix,
         *(tool("bwrap"), "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"),
+        *(("--disable-userns",) if can_disable_namespaces() else ()),
         *("--cap-drop", "ALL", "--uid", str(UID), "--gid", str(UID), "--hostname", "build"),
         *_system(),
         *("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"),

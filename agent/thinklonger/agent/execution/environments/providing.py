@@ -17,6 +17,7 @@ from thinklonger.agent.errors import ExecutionError, boundary
 from thinklonger.agent.execution.environments import building, shelf
 from thinklonger.agent.execution.environments.at_hand import find_at_hand
 from thinklonger.agent.execution.environments.laying import LaidSession
+from thinklonger.agent.execution.environments.moment import version_of
 from thinklonger.agent.execution.environments.nouns import Environment, Needs, Origin, Permission, Python, Recipe
 from thinklonger.agent.execution.environments.project import read_generated
 from thinklonger.agent.execution.environments.pythons import choose_python, find_pythons
@@ -191,6 +192,8 @@ async def find_built(stack: AsyncExitStack, repository: Repository, notes: list[
         return None
     needs = await asyncio.to_thread(survey, repository.root, repository.files)
     notes += needs.problems
+    if not needs.version:
+        needs = replace(needs, version=await asyncio.to_thread(version_of, repository.root))
     if needs.python2 and permission.build:
         raise ExecutionError("environments.python-2")
     python = choose(needs, permission)
