@@ -3,11 +3,16 @@
 Each figure is a median of wall time; CPU is what our children used, without the confined command itself (bubblewrap
 does not wait for it), and is changed less by a busy machine. Run:
 
-    python benchmarks/sandbox.py [--engine none] [--repository DIR MODULE]
+    python benchmarks/sandbox.py [--engine none|bubblewrap|docker] [--repository DIR MODULE]
+
+Without an engine's name, bubblewrap and Docker are measured, whichever work here, and the escape suite's attempts are
+counted: N blocked of N.
 """
 
 import argparse
 import asyncio
+import importlib
+import os
 import resource
 import statistics
 import subprocess
@@ -18,6 +23,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
 
 from thinklonger.agent.config import SandboxChoice
+from thinklonger.agent.errors import SandboxError
 from thinklonger.agent.protocols import Sandbox, SandboxSession
 from thinklonger.agent.sandbox import select_sandbox
 from thinklonger.agent.types import Command, FileState
@@ -26,6 +32,7 @@ ROUNDS = 21
 LAYERS = 8
 FILES = 2_000
 READABLE = sorted({Path(sys.prefix), Path(sys.base_prefix)})
+SUITE = Path(__file__).resolve().parent.parent / "tests" / "sandbox"
 COMMANDS = {"true": ("/bin/true",), "python -c pass": (sys.executable, "-I", "-c", "pass")}
 
 
@@ -114,11 +121,31 @@ async def measure_bytecode(sandbox: Sandbox, root: Path, files: list[PurePosixPa
 
 async def everything(engine: SandboxChoice, root: Path, repository: tuple[str, str] | None) -> None:
     """Measure one engine: on an empty folder `root`, and on a repository's folder and the name of its module."""
-    sandbox = await select_sandbox(engine)
-    await measure(sandbox, root, plant(root))
+    try:
+        sandbox = await select_sandbox(engine)
+    except SandboxError as reason:
+        print(f"{engine}: not measured. {reason}")
+        return
+    print(f"── {engine}, load {os.getloadavg()[0]:.1f}")
+    (root / "tree").mkdir()
+    await measure(sandbox, root / "tree", plant(root / "tree"))
     if repository is not None:
         top = Path(repository[0])
         await measure_bytecode(sandbox, top, sources(top), repository[1])
+    if engine is not SandboxChoice.NONE:
+        (root / "attempts").mkdir()
+        await count_escapes(sandbox, root / "attempts")
+
+
+async def count_escapes(sandbox: Sandbox, root: Path) -> None:
+    """Run the escape suite's attempts and print how many were blocked."""
+    sys.path.insert(0, str(SUITE))
+    try_all = importlib.import_module("sandbox_attempts").try_all
+    results = await try_all(sandbox, root)
+    print(f"escape attempts: {sum(not found for found in results.values())} blocked of {len(results)}")
+    for name, found in results.items():
+        for line in found:
+            print(f"  {name}: {line}")
 
 
 def sources(top: Path) -> list[PurePosixPath]:
@@ -132,8 +159,11 @@ def main() -> None:
     parser.add_argument("--engine", type=SandboxChoice, default=SandboxChoice.AUTO)
     parser.add_argument("--repository", nargs=2, metavar=("DIR", "MODULE"))
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(everything(arguments.engine, Path(folder).resolve(), arguments.repository))
+    both = (SandboxChoice.BUBBLEWRAP, SandboxChoice.DOCKER)
+    for engine in both if arguments.engine is SandboxChoice.AUTO else (arguments.engine,):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            asyncio.run(everything(engine, Path(folder).resolve(), arguments.repository))
 
 
 main()
