@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sandbox_contract import READABLE, plant, python, shell
 
 from thinklonger.agent.errors import SandboxError
-from thinklonger.agent.sandbox import launcher
+from thinklonger.agent.sandbox import container, launcher
 from thinklonger.agent.sandbox.calls import profile
 from thinklonger.agent.sandbox.client import Client
 from thinklonger.agent.sandbox.container import Plan, Room, hardened
@@ -281,3 +281,14 @@ def test_what_stands_in_the_way_goes_first() -> None:
     removed = dict.fromkeys(map(PurePosixPath, ["gone", "never"]))
     found = {str(path) for path in obstacles({**laid, **removed}, frozen)}
     assert found == {"a", "a/x", "b", "link", "link/y", "new", "gone"}
+
+
+@pytest.mark.usefixtures("docker")
+async def test_the_engine_itself_ends_what_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any word of the launcher, the engine's own timer ends a container; the command is killed."""
+    root, files = plant(tmp_path, {"a.py": b""})
+    async with DockerSandbox().open(root, files, readable=[]) as session, session.layer() as layer:
+        monkeypatch.setattr(container, "TTL_SECONDS", 2)
+        result = await layer.run(shell("sleep 40"))
+    assert result.ending is Ending.KILLED
+    assert result.seconds < 30
