@@ -37,6 +37,33 @@ def test_total():
     except OSError:
         pass
 """
+KILL_GROUP = """\
+import os, signal
+from totals import total
+
+def test_total():
+    os.killpg(os.getpgid(os.getppid()), signal.SIGKILL)
+"""
+BINARY = """\
+import os
+from totals import total
+
+def test_total(capfd):
+    with capfd.disabled():
+        os.write(1, bytes(range(256)) * 1000 + b"\\x1b]0;title\\x07\\x1b[2J")
+"""
+NEEDY = """\
+import os, socket
+from totals import total
+
+def test_total():
+    for need in (lambda: socket.create_connection(("192.0.2.1", 80), timeout=0.2), lambda: os.mknod("/dev/x", 0o666)):
+        try:
+            need()
+        except OSError:
+            pass
+    assert not os.environ.get("DISPLAY")
+"""
 LOUD = """\
 import os
 from totals import total
@@ -113,7 +140,11 @@ def test_a_test_that_hangs_is_red(person: "Person", sandbox: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", [LOUD, KILL_PARENT, DAEMON, FILL], ids=["loud", "kills its parent", "daemon", "fills"])
+@pytest.mark.parametrize(
+    "text",
+    [LOUD, KILL_PARENT, KILL_GROUP, DAEMON, FILL, BINARY, NEEDY],
+    ids=["loud", "kills its parent", "kills its group", "daemon", "fills", "binary", "needy"],
+)
 def test_what_a_test_does_beside_testing(person: "Person", sandbox: str, text: str) -> None:
     """A gigabyte of output, SIGKILL to its parent, a daemon, a full disk: the test still decides, nothing is left."""
     person.write({"tests/test_totals.py": text + CHECK})

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from thinklonger.agent.config.places import cache_directory
 from thinklonger.agent.issue import Clues
+from thinklonger.agent.pipeline.pointers import missing_contents
 from thinklonger.agent.pipeline.request import Request
 from thinklonger.agent.repository import Repository, open_repository
 from thinklonger.agent.stages.localize import rank_locations
@@ -54,6 +55,8 @@ class Survey:
         self.stack.push_async_callback(self.repository.close)
         for problem in self.repository.problems:
             yield ProblemFound(problem.message, problem.path)
+        for missing in missing_contents(self.repository.root, self.repository.snapshot_files()):
+            yield ProblemFound(missing)
         statistics = self.repository.statistics
         yield RepositoryIndexed(
             files=statistics.files,
