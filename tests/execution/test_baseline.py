@@ -206,17 +206,13 @@ async def test_time_is_for_tests_not_for_their_collection(bench: Bench) -> None:
                 time.sleep(0.7)
 
 
-            def test_second():
-                pass
-
-
             def test_last():
                 pass
             """
     }
     async with bench(files) as harness:
         baseline, _ = await measure(harness, ["test_it.py"], effort=Effort(seconds=0.6))
-    assert baseline.green[0] == "test_it.py::test_first"
+    assert baseline.green == ("test_it.py::test_first",)
     assert baseline.run.ids(Outcome.MISSING) == {"test_it.py::test_last"}
     assert (baseline.already_red, baseline.flaky) == ((), ())
 
@@ -239,3 +235,37 @@ def test_baselines_are_put_together() -> None:
     assert (both.green, both.already_red, both.run.exit_code) == (("t.py::a",), ("t.py::b",), 1)
     assert without_tests(both, {"t.py::b"}).already_red == ()
     assert without_tests(both, {"t.py::a"}).green == ()
+
+
+SLOW = """
+    def test_slow():
+        total = 0
+        for number in range(40_000_000):
+            total += number
+
+
+    def test_quick():
+        pass
+    """
+
+
+async def test_a_slow_test_says_nothing_where_it_is_not_to_be_red(bench: Bench) -> None:
+    """A test that needs more than its share is neither red nor flaky, its time is known, and the others still run."""
+    async with bench({"test_it.py": SLOW}) as harness:
+        baseline, _ = await measure(harness, ["test_it.py"], effort=Effort(seconds_per_test=0.3, slow_is_red=False))
+    assert baseline.green == ("test_it.py::test_quick",)
+    assert (baseline.already_red, baseline.flaky) == ((), ())
+    assert baseline.run.ids(Outcome.TIMED_OUT) == {"test_it.py::test_slow"}
+    assert baseline.timings["test_it.py::test_slow"] >= 0.3
+
+
+async def test_the_processor_counts_not_the_clock(bench: Bench) -> None:
+    """CPU bounds the tests of a run: a test that only waits takes none of it; with patience it may take longer."""
+    files = {
+        "test_it.py": "import time\n\n\ndef test_waits():\n    time.sleep(1.2)\n\n\n" + SLOW.replace("\n    ", "\n")
+    }
+    async with bench(files) as harness:
+        waiting = await harness.run(["test_it.py::test_waits"], seconds_per_test=0.5, patience=6.0, cpu_seconds=0.5)
+        spent = await harness.run(["test_it.py"], cpu_seconds=0.1, expand=True)
+    assert [result.outcome for result in waiting.run.results] == [Outcome.PASSED]
+    assert [result.outcome for result in spent.run.results] == [Outcome.PASSED, Outcome.PASSED, Outcome.MISSING]

@@ -15,6 +15,8 @@ from thinklonger.agent.types import Ending, EnvironmentRecord, Layer, LineCovera
 
 FORMAT = 2
 NOTHING_RAN = frozenset({Outcome.MISSING})
+PATIENCE = 3.0
+"""How many times its time a test may take where the machine has more to do."""
 START_SECONDS = 60.0
 """What importing and collecting may take before the first test runs."""
 
@@ -25,6 +27,7 @@ class Effort:
 
     `cpu_seconds` bound their CPU: on a machine that has more to do the same tests are reached, only later.
 
+    A test that runs out of its time is red, or, where `slow_is_red` is False, says nothing.
     `traced_seconds` (CPU) of the second run see which lines each test runs. `together`: both runs at once, where
     the sandbox keeps them apart. `last`: tests that are known to be slow. `shards` above 1: the first run is spread
     over so many processes, and only what is red is run again; for whole suites.
@@ -33,6 +36,7 @@ class Effort:
     seconds: float = 60.0
     seconds_per_test: float = 10.0
     cpu_seconds: float | None = None
+    slow_is_red: bool = True
     traced_seconds: float = 0.0
     together: bool = False
     last: tuple[str, ...] = ()
@@ -61,25 +65,28 @@ async def measure(
         second = await traced(harness, targets, layer, effort)
     opinions = {result.id: result.outcome for result in second.run.results} if second is not None else {}
     doubted = [result.id for result in first.results if result.outcome.red and not_heard(opinions.get(result.id))]
-    doubted = [test for test in doubted if test not in first.ids(Outcome.MISSING)]
+    passed_over = first.ids(Outcome.MISSING) if effort.slow_is_red else first.ids(Outcome.MISSING, Outcome.TIMED_OUT)
+    doubted = [test for test in doubted if test not in passed_over]
     if doubted:
         again = await harness.run(
             doubted, layer=layer, seconds_per_test=effort.seconds_per_test, seconds=effort.seconds
         )
         opinions |= {result.id: result.outcome for result in again.run.results}
-    return judged(first, opinions), second.coverage if second is not None else {}
+    return judged(first, opinions, effort), second.coverage if second is not None else {}
 
 
-def judged(first: TestRun, opinions: Mapping[str, Outcome]) -> Baseline:
+def judged(first: TestRun, opinions: Mapping[str, Outcome], effort: Effort) -> Baseline:
     """The baseline that a run and second opinions make."""
+    slow = frozenset[str]() if effort.slow_is_red else first.ids(Outcome.TIMED_OUT)
     ran = [result for result in first.results if result.outcome not in NOTHING_RAN]
-    flaky = [result.id for result in ran if differs(result.outcome, opinions.get(result.id))]
+    steady = [result for result in ran if result.id not in slow]
+    flaky = [result.id for result in steady if differs(result.outcome, opinions.get(result.id))]
     unsteady = frozenset(flaky)
     return Baseline(
         run=first,
-        already_red=tuple(result.id for result in ran if result.outcome.red and result.id not in unsteady),
+        already_red=tuple(result.id for result in steady if result.outcome.red and result.id not in unsteady),
         flaky=tuple(flaky),
-        timings={result.id: result.seconds for result in ran},
+        timings={result.id: max(result.seconds, effort.seconds_per_test * (result.id in slow)) for result in ran},
     )
 
 
@@ -98,10 +105,9 @@ def not_heard(outcome: Outcome | None) -> bool:
 def merged(first: Baseline, second: Baseline) -> Baseline:
     """Two baselines of different tests as one; a test that only one of them reached is as that one says."""
     reached = {result.id for result in second.run.results if result.outcome not in NOTHING_RAN}
-    known = {result.id for result in first.run.results if result.outcome not in NOTHING_RAN}
-    kept = [result for result in first.run.results if result.id not in reached]
+    kept = {result.id: result for result in first.run.results if result.id not in reached}
     run = joined((first.run, second.run)) if first.run.results else second.run
-    results = (*kept, *(result for result in second.run.results if result.id not in known))
+    results = (*kept.values(), *(result for result in second.run.results if result.id not in kept))
     return Baseline(
         run=replace(run, results=results),
         already_red=(*first.already_red, *second.already_red),
@@ -127,6 +133,7 @@ async def once(harness: Harness, targets: Sequence[str], layer: Layer | None, ef
             targets,
             layer=layer,
             seconds_per_test=effort.seconds_per_test,
+            patience=PATIENCE,
             seconds=effort.seconds,
             cpu_seconds=effort.cpu_seconds,
             start_seconds=START_SECONDS,
@@ -144,8 +151,9 @@ async def traced(harness: Harness, targets: Sequence[str], layer: Layer | None, 
         coverage=effort.traced_seconds > 0,
         coverage_seconds=effort.traced_seconds,
         seconds_per_test=effort.seconds_per_test,
-        seconds=effort.seconds + effort.traced_seconds,
-        cpu_seconds=None if effort.cpu_seconds is None else effort.cpu_seconds + effort.traced_seconds,
+        patience=PATIENCE,
+        seconds=effort.seconds,
+        cpu_seconds=effort.cpu_seconds,
         start_seconds=START_SECONDS,
         last=effort.last,
         expand=True,

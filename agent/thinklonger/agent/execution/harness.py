@@ -281,6 +281,7 @@ class Harness:
         last: Sequence[str] = (),
         start_seconds: float = 0.0,
         cpu_seconds: float | None = None,
+        patience: float = 1.0,
         expand: bool = False,
     ) -> Execution:
         """Run tests (None: the selected ones, or all) in a fresh layer.
@@ -289,7 +290,8 @@ class Harness:
         no further test is started. `fail_fast` stops at the first red test; the run is then not `complete`. No tests
         at all give an empty run. `coverage_seconds` bounds how long lines are recorded in all (CPU): the first tests
         have coverage, the others none. Tests in `last` run after all others. `start_seconds` is what importing and
-        collecting may take on top of `seconds`; `cpu_seconds` bounds the tests' CPU as well. `expand`: `tests` may be
+        collecting may take on top of `seconds`; `cpu_seconds` bounds the tests' CPU as well. With `patience`
+        a test may take so many times `seconds_per_test` where it got little of the processor. `expand`: `tests` may be
         files, and the run has a result for each test in them.
         Raises SandboxError only.
         """
@@ -305,6 +307,7 @@ class Harness:
             last=tuple(last),
             start_seconds=start_seconds,
             cpu_seconds=cpu_seconds,
+            patience=patience,
         )
         execution = await self._execute(request, None if expand else wanted, layer)
         results = {value.id: value for value in execution.run.results}

@@ -32,7 +32,8 @@ class Request:
     presence a probe is to check. `candidates`: what serve is to try (id, contents in base64 by path).
     `coverage_seconds`: how long lines are recorded in all (CPU; None: without end). `last`: tests that run after all
     others. `start_seconds`: what importing and collecting may take on top of `seconds`. `cpu_seconds`: how much CPU
-    the tests may take. `folder`: where the tests run, below the root. `plain`: assertions are not rewritten, which
+    the tests may take. `patience`: how many times `seconds_per_test` a test may take that got little of the processor.
+    `folder`: where the tests run, below the root. `plain`: assertions are not rewritten, which
     makes collecting cheap and red tests tell less. `idle`: everything else on the machine goes first.
     """
 
@@ -51,6 +52,7 @@ class Request:
     last: tuple[str, ...] = ()
     start_seconds: float = 0.0
     cpu_seconds: float | None = None
+    patience: float = 1.0
     folder: str = ""
     plain: bool = False
     idle: bool = False

@@ -22,8 +22,9 @@ from thinklonger.agent.repository import Repository
 from thinklonger.agent.types import Ending, Layer, LineCoverage, Message, Outcome, TestRun
 
 SMALL_SUITE = 100  # test files; a suite up to this is collected by one process, in its own way
-TRACED_SECONDS = 6.0  # CPU; how long the second base run sees which lines its tests run
+TRACED_SECONDS = 5.0  # CPU; how long the second base run sees which lines its tests run
 SHARE = 0.5  # of the time for regression tests, before a patch is known; what is left goes to the lines that it changes
+SLOWEST = 2.0  # CPU; a test that takes longer has its turn only when a patch changes what it runs
 BUSY = 3.0  # how much longer tests may take than their CPU: they wait, or the machine has more to do
 FURTHER = 0.25  # of that time, for tests that run what a patch changes
 NOTHING = Baseline(TestRun((), Ending.EXITED, None, 0.0, (), complete=True), (), ())
@@ -94,6 +95,8 @@ class Measuring:
             effort = Effort(
                 BUSY * SHARE * regression.seconds,
                 cpu_seconds=SHARE * regression.seconds,
+                seconds_per_test=SLOWEST if red else 10.0,
+                slow_is_red=not red,
                 traced_seconds=TRACED_SECONDS,
                 together=self.isolated,
                 last=self._slow(targets),
@@ -120,6 +123,7 @@ class Measuring:
             effort = Effort(
                 BUSY * FURTHER * regression.seconds,
                 cpu_seconds=FURTHER * regression.seconds,
+                slow_is_red=False,
                 traced_seconds=1.0,
                 together=self.isolated,
                 last=self._slow(targets),
@@ -140,7 +144,7 @@ class Measuring:
         """The tests that say nothing of a patch, by reason: flaky ones, and those that this machine can't run."""
         flaky = self.measured.flaky
         said = [Message("pipeline.flaky", {"count": len(flaky), "tests": named(flaky)})] if flaky else []
-        red = self.measured.already_red
+        red = {*self.measured.already_red, *self.measured.run.ids(Outcome.TIMED_OUT)}
         aside = set_aside(self.measured.run.results, red=red)
         return (*said, *told({reason: tests for reason, tests in aside.items() if reason is not None}))
 
@@ -176,7 +180,7 @@ class Measuring:
 
     def _fresh(self, targets: Sequence[str], red: AbstractSet[str]) -> list[str]:
         """The targets that were not measured yet and are not the reproduction."""
-        missing = self.measured.run.ids(Outcome.MISSING)
+        missing = self.measured.run.ids(Outcome.MISSING, Outcome.TIMED_OUT)
         known = {result.id for result in self.measured.run.results} - missing
         return [target for target in targets if target not in known and target not in red]
 

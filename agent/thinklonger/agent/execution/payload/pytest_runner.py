@@ -188,9 +188,7 @@ class Plugin:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, None]:
         """The whole of one test, set-up to tear-down."""
-        if self.run.late:
-            item.session.shouldstop = "the time for this run is up"
-        self.run.watch.begin(self.run.request.seconds_per_test)
+        self.run.watch.begin(self.run.request.seconds_per_test, self.run.request.patience)
         self._record = {"id": item.nodeid, "outcome": "passed", "exception": "", "text": "", "frames": []}
         self._since = time.monotonic()
         self.run.started(item.nodeid)
@@ -201,6 +199,8 @@ class Plugin:
         lines = None if self._lines is None else self._lines.stop()
         seconds = time.monotonic() - self._since
         self.run.finished(dict(self._record, seconds=seconds, lines=lines))
+        if self.run.late:
+            item.session.shouldstop = "the time for this run is up"
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, None]:

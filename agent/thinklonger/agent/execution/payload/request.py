@@ -43,6 +43,7 @@ class Request:
         self.coverage_seconds: float | None = fields["coverage_seconds"]
         self.last: frozenset[str] = frozenset(fields["last"])
         self.start_seconds: float = fields["start_seconds"]
+        self.patience: float = fields["patience"]
         self.cpu_seconds: float | None = fields["cpu_seconds"]
         self.folder: str = fields["folder"]
         self.plain: bool = fields["plain"]

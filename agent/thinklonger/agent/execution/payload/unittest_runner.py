@@ -214,13 +214,11 @@ class Result(unittest.TestResult):
     def startTest(self, test: unittest.TestCase) -> None:
         """The test begins."""
         super().startTest(test)
-        if self._run.late:
-            self.stop()
         test_id = identify(self._run, test)
         self._record = {"id": test_id, "outcome": "passed", "exception": "", "text": "", "frames": []}
         self._since = time.monotonic()
         self._run.started(test_id)
-        self._run.watch.begin(self._run.request.seconds_per_test)
+        self._run.watch.begin(self._run.request.seconds_per_test, self._run.request.patience)
         self._run.watch.arm()
         if self._lines is not None:
             self._run.lines = self._lines.stop
@@ -237,6 +235,8 @@ class Result(unittest.TestResult):
         self._reported.append(record["id"])
         self._run.finished(record)
         super().stopTest(test)
+        if self._run.late:
+            self.stop()
 
     def _red(self, outcome: str, error: Problem) -> None:
         self._record.update(self._run.places.describe(error[1]), outcome=outcome)

@@ -40,6 +40,8 @@ class Watch:
         self._dump = dump
         self._give_up = give_up
         self._deadline = 0.0
+        self._latest = 0.0
+        self._cpu_end = 0.0
         self._fired = 0
         self._armed = False
         self.frames: list[tuple[str, int, str]] = []
@@ -49,9 +51,11 @@ class Watch:
         """Whether the time was up since `begin`."""
         return self._fired > 0
 
-    def begin(self, seconds: float) -> None:
-        """A new test, which may take so long."""
+    def begin(self, seconds: float, patience: float = 1.0) -> None:
+        """A new test, which may take so long; with `patience`, so much longer where it got little of the processor."""
         self._deadline = time.monotonic() + seconds
+        self._latest = time.monotonic() + seconds * patience
+        self._cpu_end = time.process_time() + seconds
         self._fired = 0
         self.frames = []
 
@@ -60,10 +64,11 @@ class Watch:
         if threading.current_thread() is not threading.main_thread():
             return
         seconds = max(self._deadline - time.monotonic(), least)
+        longest = max(self._latest - time.monotonic(), least)
         self._armed = True
         signal.signal(signal.SIGALRM, self._alarm)
         if self._dump is not None:
-            faulthandler.dump_traceback_later(seconds + GRACE_SECONDS, exit=True, file=self._dump)
+            faulthandler.dump_traceback_later(longest + GRACE_SECONDS, exit=True, file=self._dump)
         signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT_SECONDS)
 
     def rearm(self) -> None:
@@ -81,7 +86,7 @@ class Watch:
 
     def _alarm(self, _number: int, frame: FrameType | None) -> None:
         __tracebackhide__ = True  # pytest's report ends where the test hangs
-        if not self._armed:
+        if not self._armed or (time.monotonic() < self._latest and time.process_time() < self._cpu_end):
             return
         self._fired += 1
         if self._fired == 1:
