@@ -233,10 +233,11 @@ async def test_what_the_user_says_counts_alone(tmp_path: Path) -> None:
     assert caught.value.message.key == "environments.no-interpreter"
 
 
-async def test_a_repository_may_have_a_program_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("aside", [{"Makefile": "test:\n\tpython runtests.py --fast\n"}, {"notes.txt": ""}])
+async def test_a_repository_may_have_a_program_of_its_own(tmp_path: Path, aside: dict[str, str]) -> None:
     """Where nothing can be collected, the repository's own way to run its tests is taken, if its program is there."""
     root = tmp_path / "r"
-    files = {"Makefile": "test:\n\tpython runtests.py --fast\n", "runtests.py": "import sys\nsys.exit(0)\n"}
+    files = {**aside, "runtests.py": "import sys\nsys.exit(0)\n"}
     listed = write(root, files)
     async with opened(root, listed, Permission(tmp_path / "cache", interpreter=sys.executable)) as provided:
         assert provided.harness.environment.runner == "command"

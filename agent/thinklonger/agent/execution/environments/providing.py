@@ -41,6 +41,14 @@ OWN_PROGRAM = re.compile(r"(?:^|\s)(\S*(?:manage|runtests|run_tests)\.py)(?=\s|$
 NOSE_FILE = re.compile(r"(?:^|[_./-])tests?\.py$|[_./-]tests?[_-]?\w*\.py$", re.IGNORECASE)
 NOSE_COMMAND = "pytest -o 'python_files=test*.py *test.py *tests.py'"
 """nose took more file names for tests than pytest does."""
+USUAL_PROGRAMS = {
+    "manage.py": "python manage.py test",
+    "runtests.py": "python runtests.py",
+    "run_tests.py": "python run_tests.py",
+    "tests/runtests.py": "python tests/runtests.py",
+    "tests/run_tests.py": "python tests/run_tests.py",
+}
+"""Programs that run a repository's tests, by what they are usually called."""
 NO_MODULE = re.compile(r"No module named '?([\w.]+)")
 
 
@@ -95,25 +103,25 @@ class Repository:
             if error.message.key not in UNCOLLECTED:
                 raise
             needs = await asyncio.to_thread(survey, self.root, self.files)
-            command = own_command(needs, self.files)
-            if command is None:
-                raise
-            try:
-                return await self.prove(session, environment.interpreter, command)
-            except ExecutionError:
-                raise error from None
+            for command in own_commands(needs, self.files):
+                try:
+                    return await self.prove(session, environment.interpreter, command)
+                except ExecutionError:
+                    continue
+            raise
 
 
-def own_command(needs: Needs, files: Collection[PurePosixPath]) -> str | None:
-    """The command by which the repository runs its tests with a program of its own, or ran them with nose."""
+def own_commands(needs: Needs, files: Collection[PurePosixPath]) -> list[str]:
+    """How the repository runs its tests where no runner of ours finds any: by its own program, or as with nose."""
     there = frozenset(map(str, files))
-    for command in needs.commands:
-        named = OWN_PROGRAM.search(command)
-        if named is not None and named[1].removeprefix("./") in there:
-            return command
-    if any(NOSE_FILE.search(str(path)) for path in files):
-        return NOSE_COMMAND
-    return None
+    said = [
+        command
+        for command in needs.commands
+        if (named := OWN_PROGRAM.search(command)) and named[1].removeprefix("./") in there
+    ]
+    nose = [NOSE_COMMAND] if any(NOSE_FILE.search(str(path)) for path in files) else []
+    usual = [command for path, command in USUAL_PROGRAMS.items() if path in there]
+    return [*said[:1], *nose, *usual[:1]]
 
 
 async def find_environment(stack: AsyncExitStack, repository: Repository) -> Provided:
