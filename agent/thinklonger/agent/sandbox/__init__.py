@@ -1,7 +1,7 @@
-"""Where untrusted code runs: bubblewrap over an overlay, or nothing when asked for by name.
+"""Where untrusted code runs: bubblewrap over an overlay, Docker's containers, or nothing when asked for by name.
 
-The engines are `bubblewrap.BubblewrapSandbox` and `direct.DirectSandbox`; `recorded.RecordedSandbox` is the fake that
-tests of higher floors use. They are imported only when chosen.
+The engines are `bubblewrap.BubblewrapSandbox`, `docker.DockerSandbox` and `direct.DirectSandbox`;
+`recorded.RecordedSandbox` is the fake that tests of higher floors use. They are imported only when chosen.
 """
 
 from thinklonger.agent.sandbox.selection import risk, select_sandbox

@@ -1,12 +1,9 @@
 """The sandbox `docker`: a frozen tree in a volume in memory, and for each layer a container with a copy of it."""
 
 import asyncio
-import io
 import os
 import secrets
-import stat
 import sys
-import tarfile
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -25,7 +22,8 @@ from thinklonger.agent.sandbox.dockerlayer import BYTES_PER_FILE, LEAST_FILES, D
 from thinklonger.agent.sandbox.engine import Engine, attributed
 from thinklonger.agent.sandbox.image import git_skeleton, skeleton, system, with_nested
 from thinklonger.agent.sandbox.inventory import Inventory, take_inventory
-from thinklonger.agent.sandbox.layering import FOLDER_MODE, Tape, check
+from thinklonger.agent.sandbox.layering import Tape, check
+from thinklonger.agent.sandbox.packing import pack
 from thinklonger.agent.sandbox.readable import to_show
 from thinklonger.agent.sandbox.storage import MARGIN_BYTES, fits_in_memory
 from thinklonger.agent.sandbox.tools import NOBODY
@@ -36,7 +34,6 @@ Answer = TypeVar("Answer")
 PROBE = PurePosixPath("holder.sh")
 PROBE_SECONDS = 20.0
 KEEPER = Limits(memory_bytes=64 * 1024**2, processes=16)
-CHUNK = 1 << 18
 GIT_BYTES = 1 << 16
 HURRY_SECONDS = 0.5
 """How long a cancelled task waits for the engine to remove things; threads finish it."""
@@ -286,49 +283,3 @@ def _written(client: Client, image: str) -> tuple[str, ...]:
         raise SandboxError("sandbox.no-image", image=image) from cause
     volumes = (found.get("Config") or {}).get("Volumes")
     return tuple(cast("dict[str, object]", volumes or {}))
-
-
-def pack(root: Path, inventory: Inventory, user: tuple[int, int], writing: int) -> None:
-    """Write the files below `root` as a tar of the user's into a pipe; what can't be read any more is left out."""
-    folders: set[PurePosixPath] = {PurePosixPath()}
-    with (
-        suppress(BrokenPipeError),
-        os.fdopen(writing, "wb") as pipe,
-        tarfile.open(fileobj=pipe, mode="w|", format=tarfile.GNU_FORMAT, bufsize=CHUNK) as tar,
-    ):
-        for path in sorted(inventory.files):
-            for folder in reversed(path.parents):
-                if folder not in folders:
-                    folders.add(folder)
-                    tar.addfile(_owned(_folder(str(folder)), user))
-            with suppress(FileNotFoundError, PermissionError):
-                _add(tar, root, path, user)
-
-
-def _add(tar: tarfile.TarFile, root: Path, path: PurePosixPath, user: tuple[int, int]) -> None:
-    """Add one file or link; never follows a link. A file that shrinks meanwhile is filled up with zeros."""
-    place = f"{root}/{path}"
-    status = os.lstat(place)
-    entry = tarfile.TarInfo(str(path))
-    entry.mtime = int(status.st_mtime)
-    entry.mode = stat.S_IMODE(status.st_mode) & 0o777 | 0o400
-    if stat.S_ISLNK(status.st_mode):
-        entry.type, entry.linkname = tarfile.SYMTYPE, os.readlink(place)  # noqa: PTH115 - as it stands
-        tar.addfile(_owned(entry, user))
-    elif stat.S_ISREG(status.st_mode):
-        file = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
-        with open(file, "rb") as opened:  # noqa: PTH123 - a descriptor has no path
-            content = opened.read()
-        entry.size = len(content)
-        tar.addfile(_owned(entry, user), io.BytesIO(content))
-
-
-def _folder(name: str) -> tarfile.TarInfo:
-    entry = tarfile.TarInfo(name)
-    entry.type, entry.mode = tarfile.DIRTYPE, FOLDER_MODE
-    return entry
-
-
-def _owned(entry: tarfile.TarInfo, user: tuple[int, int]) -> tarfile.TarInfo:
-    entry.uid, entry.gid = user
-    return entry
