@@ -142,14 +142,22 @@ def test_a_test_that_hangs_is_red(person: "Person", sandbox: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
-    [LOUD, KILL_PARENT, KILL_GROUP, DAEMON, FILL, BINARY, NEEDY],
-    ids=["loud", "kills its parent", "kills its group", "daemon", "fills", "binary", "needy"],
+    [LOUD, KILL_PARENT, DAEMON, FILL, BINARY, NEEDY],
+    ids=["loud", "kills its parent", "daemon", "fills", "binary", "needy"],
 )
 def test_what_a_test_does_beside_testing(person: "Person", sandbox: str, text: str) -> None:
     """A gigabyte of output, SIGKILL to its parent, a daemon, a full disk: the test still decides, nothing is left."""
     person.write({"tests/test_totals.py": text + CHECK})
     said = person.resolve(*COMMAND, "--sandbox", sandbox, "--json")
     assert said.searched, said
+
+
+@pytest.mark.slow
+def test_a_test_that_kills_its_whole_group(person: "Person", sandbox: str) -> None:
+    """Nothing but the test itself dies; a result is given, and no patch is called verified for it."""
+    person.write({"tests/test_totals.py": KILL_GROUP + CHECK})
+    said = person.resolve(*COMMAND, "--sandbox", sandbox, "--json")
+    assert (said.code, said.json["label"]) == (1, "unverified"), said
 
 
 @pytest.mark.parametrize("options", ["--cov=totals -n auto", "-p no_such_plugin", "--no-such-option"])
