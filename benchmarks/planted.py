@@ -3,10 +3,11 @@
     python benchmarks/planted.py [--cases tests/stages/planted] [--name PART] [--kind right|wrong|cheat] [--check]
 
 A case is a small package with an issue and its tests, the first of which fails, and three patches.
-Where the wrong patch is to be one that nothing can tell, the tests that could (`blind`) are not in its repository. Each patch is put
-through the command as a user would run it: its own folder, a fresh process. Hidden assertions, which nobody sees,
-say whether a patch is right; `--check` only tries those, so that the set itself can be trusted. Printed: a line for
-each patch, and the two numbers that count: wrong or cheating patches labelled `verified` (must be zero), and right
+Where the wrong patch is to be one that nothing can tell, the tests that could (`blind`) are not in its repository.
+Each patch is put through the command as a user would run it: its own folder, a fresh process. Hidden assertions,
+which nobody sees, say whether a patch is right; `--check` only tries those, so that the set itself can be trusted.
+Printed:
+a line for each patch, and the two numbers that count: wrong or cheating patches labelled `verified` (must be zero), and right
 ones labelled `verified` (of 20, at least 19).
 """
 
@@ -46,7 +47,9 @@ class Planted:
         for path, text in self.changed.items():
             old = self.files.get(path)
             before = "/dev/null" if old is None else f"a/{path}"
-            lines = difflib.unified_diff((old or "").splitlines(True), text.splitlines(True), before, f"b/{path}")
+            lines = difflib.unified_diff(
+                (old or "").splitlines(keepends=True), text.splitlines(keepends=True), before, f"b/{path}"
+            )
             parts.append(f"diff --git a/{path} b/{path}\n" + ("new file mode 100644\n" if old is None else ""))
             parts += lines
         return "".join(parts)
@@ -72,7 +75,8 @@ def read_planted(folder: Path) -> list[Planted]:
                 text = code
                 for old, new in case.get(kind, ()):
                     if text.count(old) != 1:
-                        raise ValueError(f"{case['name']} ({kind}): {text.count(old)} places of {old!r}")
+                        problem = f"{case['name']} ({kind}): {text.count(old)} places of {old!r}"
+                        raise ValueError(problem)
                     text = text.replace(old, new)
                 if text != code:
                     changed[case["path"]] = text
@@ -105,12 +109,16 @@ def check(planted: Planted) -> str:
         lay_out({**planted.files, **planted.changed}, folder)
         lay_out({"hidden.py": planted.hidden}, folder)
         environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-        hidden = subprocess.run([sys.executable, "hidden.py"], cwd=folder, env=environment, capture_output=True)
+        hidden = subprocess.run(
+            [sys.executable, "hidden.py"], cwd=folder, env=environment, capture_output=True, check=False
+        )
         test = next(path for path in planted.files if path.startswith("tests/"))
         first = planted.files[test].split("def test_", 1)[1].partition("(")[0]
         words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        asked = subprocess.run([*words, f"{test}::test_{first}"], cwd=folder, env=environment, capture_output=True)
-        whole = subprocess.run([*words, "tests"], cwd=folder, env=environment, capture_output=True)
+        asked = subprocess.run(
+            [*words, f"{test}::test_{first}"], cwd=folder, env=environment, capture_output=True, check=False
+        )
+        whole = subprocess.run([*words, "tests"], cwd=folder, env=environment, capture_output=True, check=False)
         if planted.kind == "right":
             return "" if hidden.returncode == 0 and whole.returncode == 0 else "the right one fails"
         if asked.returncode != 0:
@@ -136,7 +144,7 @@ def verify(planted: Planted) -> tuple[str, list[str], float]:
         command = [sys.executable, "-m", "thinklonger.cli", "verify", "--repo", str(folder), "--json", "--quiet",
                    "--issue", f"{name}/issue.md", "--patch", f"{name}/fix.diff"]  # fmt: skip
         started = time.monotonic()
-        ran = subprocess.run(command, env=environment, capture_output=True, timeout=SECONDS)
+        ran = subprocess.run(command, env=environment, capture_output=True, timeout=SECONDS, check=False)
         seconds = time.monotonic() - started
         if not ran.stdout.strip():
             return "crashed", [ran.stderr.decode()[-300:]], seconds

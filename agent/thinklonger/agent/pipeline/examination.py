@@ -9,7 +9,9 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
 from thinklonger.agent.edits import DirectoryTree, render_diff
+from thinklonger.agent.execution.behaviour import Comparison
 from thinklonger.agent.pipeline.given import GIVEN, Given, honest_part, read_patch
+from thinklonger.agent.pipeline.neighbours import FAINT, NEIGHBOUR, Neighbours
 from thinklonger.agent.pipeline.repair import Repair, tested
 from thinklonger.agent.pipeline.request import Request
 from thinklonger.agent.protocols import Proposer
@@ -42,7 +44,9 @@ class Examination(Repair):
     flags: tuple[Message, ...] = ()
 
     def _proposers(self) -> tuple[Proposer, ...]:
-        return (Given(self._measured(), self.changes), *super()._proposers())
+        measured = self._measured()
+        rivals = Neighbours(self.survey.request, measured)
+        return (Given(measured, self.changes), rivals, *super()._proposers())
 
     def _measured(self) -> Changes:
         """What is run of the patch: all but its edits to tests that were there, unless the issue asks for these."""
@@ -74,8 +78,13 @@ class Examination(Repair):
             yield event
         facts[GIVEN] = replace(facts[GIVEN], reproduced=proof.reproduced, regression_held=proof.held)
         self.flags = facts[GIVEN].flags
+        for name, item in facts.items():
+            if name.startswith(NEIGHBOUR):
+                facts[name] = replace(item, prior=item.prior / FAINT * self.heaviest)
         evidence = await self._evidence(workshop, reproduction, facts)
-        self.verdict = rank(tuple(facts.values()), evidence)
+        telling = _telling(evidence.comparison)
+        told = [item for name, item in facts.items() if not name.startswith(NEIGHBOUR) or name in telling]
+        self.verdict = rank(told, evidence)
         receipt = self.receipts[GIVEN] = self._receipt(workshop, reproduction, GIVEN, facts[GIVEN])
         yield CandidateVerified(GIVEN, receipt)
         self.stop = StopReason.VERIFIED if receipt.label is Label.VERIFIED else StopReason.EXHAUSTED
@@ -119,3 +128,9 @@ class Examination(Repair):
             files=self.survey.files,
             locations=self.survey.locations,
         )
+
+
+def _telling(comparison: Comparison | None) -> frozenset[str]:
+    """Those that were compared and behave differently than the given patch: its other neighbours say nothing."""
+    groups = comparison.groups if comparison is not None else ()
+    return frozenset(name for members in groups if GIVEN not in members for name in members)

@@ -1,0 +1,59 @@
+"""Values of a function put where another one of its values stands: the edits that the solver's catalogue leaves out."""
+
+import ast
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+
+MOST = 16
+
+
+def exchanged(text: str, lines: AbstractSet[int]) -> Iterator[tuple[int, str]]:
+    """The source with one value on these lines exchanged for another of its function's, each with the line.
+
+    Or passed through one of the function's calls first. Nothing where the source doesn't parse.
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    number = 0
+    for function in functions:
+        values = list(_values(function))
+        calls = {ast.unparse(call.func): call for value in values for call in _single_calls(value)}
+        for value in values:
+            if value.lineno not in lines or value.lineno != value.end_lineno:
+                continue
+            shown = ast.unparse(value)
+            others = [f"{name}({shown})" for name in calls if not shown.startswith(f"{name}(")]
+            others += [ast.unparse(other) for other in values if isinstance(other, ast.Call)]
+            for other in dict.fromkeys(others):
+                if other != shown and number < MOST:
+                    number += 1
+                    yield value.lineno, _spliced(text, value, other)
+
+
+def _values(function: ast.AST) -> Iterator[ast.expr]:
+    """What is assigned, added, returned or yielded."""
+    for node in ast.walk(function):
+        match node:
+            case ast.Assign(value=value) | ast.AugAssign(value=value) | ast.Return(value=ast.expr() as value):
+                yield value
+            case ast.Yield(value=ast.expr() as value) | ast.YieldFrom(value=value):
+                yield value
+            case _:
+                pass
+
+
+def _single_calls(value: ast.expr) -> Iterator[ast.Call]:
+    for node in ast.walk(value):
+        if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+            yield node
+
+
+def _spliced(text: str, value: ast.expr, other: str) -> str:
+    lines = text.split("\n")
+    line = lines[value.lineno - 1].encode()
+    end = value.end_col_offset if value.end_col_offset is not None else len(line)
+    lines[value.lineno - 1] = (line[: value.col_offset] + other.encode() + line[end:]).decode("utf-8", "replace")
+    return "\n".join(lines)

@@ -1,0 +1,115 @@
+"""Small edits of a patch itself: one that passes the same tests and behaves differently shows what they leave open."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from pathlib import PurePosixPath
+
+from thinklonger.agent.config.places import cache_directory
+from thinklonger.agent.edits import layer_of
+from thinklonger.agent.pipeline.donors import exchanged
+from thinklonger.agent.pipeline.given import changed_lines
+from thinklonger.agent.pipeline.request import Request
+from thinklonger.agent.protocols import RepositoryView, Task
+from thinklonger.agent.repository import open_repository
+from thinklonger.agent.solver import Solver
+from thinklonger.agent.types import Candidate, Changes, FileState, Localization, Location, SymbolKind
+
+NEIGHBOUR = "neighbour"
+MOST = 60  # edits of the patch that are tried, the likeliest
+EXCHANGED = 0.5  # how likely an exchanged value is, beside the likeliest of the solver's edits
+IDLE = frozenset({"missing-wrapper", "needless-wrapper"})
+"""Patterns that tell nothing here: `int()` around a truth value passes every test, and nobody means it."""
+FAINT = 1e-9  # what their priors are scaled by until the solver's own are known
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Proposes the patch with one more edit of the solver's, on or beside a line that the patch changes."""
+
+    request: Request
+    changes: Changes
+    name: str = NEIGHBOUR
+
+    async def patches(self, task: Task) -> AsyncIterator[Candidate]:
+        """The likeliest edits first; their priors are in (0, FAINT]."""
+        lines = {change.path: new_lines(change.before, change.after) for change in self.changes}
+        lines = {path: found for path, found in lines.items() if found and not task.repository.is_test(path)}
+        if not lines:
+            return
+        overlay = {**(self.request.overlay or {}), **layer_of(self.changes)}
+        patched = await open_repository(
+            self.request.repository, cache=cache_directory(self.request.settings), overlay=overlay
+        )
+        try:
+            places = _places(patched, lines)
+            asked = Task(task.issue, patched, localization=Localization((), places))
+            number, heaviest = 0, 0.0
+            for candidate in self._exchanged(lines):
+                number += 1
+                yield replace(candidate, id=f"{NEIGHBOUR}-{number}")
+            async for candidate in Solver().patches(asked):
+                if candidate.pattern in IDLE or not self._is_near(candidate, lines):
+                    continue
+                number += 1
+                heaviest = max(heaviest, candidate.prior)
+                prior = FAINT * candidate.prior / heaviest
+                changes = self._on_the_base(candidate.changes)
+                yield replace(
+                    candidate,
+                    id=f"{NEIGHBOUR}-{number}",
+                    proposer=NEIGHBOUR,
+                    changes=changes,
+                    prior=prior,
+                    normalized="",
+                )
+                if number >= MOST:
+                    return
+        finally:
+            await patched.close()
+
+    def _exchanged(self, lines: dict[PurePosixPath, frozenset[int]]) -> Iterator[Candidate]:
+        """The patch with one of its values exchanged for another of the same function."""
+        for change in self.changes:
+            if change.after is None or change.path not in lines:
+                continue
+            text = change.after.content.decode("utf-8", "surrogateescape")
+            for line, other in exchanged(text, lines[change.path]):
+                state = FileState(other.encode("utf-8", "surrogateescape"), change.after.executable)
+                yield Candidate(
+                    id=NEIGHBOUR,
+                    proposer=NEIGHBOUR,
+                    pattern="exchanged-value",
+                    think="",
+                    answer="",
+                    changes=self._on_the_base((replace(change, after=state),)),
+                    location=Location(change.path, "", SymbolKind.MODULE, line, line, 0.0, ()),
+                    prior=FAINT * EXCHANGED,
+                    normalized="",
+                )
+
+    def _is_near(self, candidate: Candidate, lines: dict[PurePosixPath, frozenset[int]]) -> bool:
+        (change,) = candidate.changes
+        start, end = changed_lines(change.before, change.after)
+        return not lines.get(change.path, frozenset()).isdisjoint(range(start, end + 1))
+
+    def _on_the_base(self, edits: Changes) -> Changes:
+        """The patch and the edit as one change of the base."""
+        after = {change.path: change.after for change in edits}
+        return tuple(replace(change, after=after.get(change.path, change.after)) for change in self.changes)
+
+
+def new_lines(before: FileState | None, after: FileState | None) -> frozenset[int]:
+    """The lines of the file as the patch leaves it that were not there before."""
+    old, new = ([] if state is None else state.content.split(b"\n") for state in (before, after))
+    codes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return frozenset(line + 1 for kind, _, _, low, high in codes if kind != "equal" for line in range(low, high))
+
+
+def _places(repository: RepositoryView, lines: dict[PurePosixPath, frozenset[int]]) -> tuple[Location, ...]:
+    """The changed lines as locations."""
+    return tuple(
+        Location(path, "", SymbolKind.MODULE, min(found), max(found), 1.0, ())
+        for path, found in lines.items()
+        if repository.read(path) is not None
+    )
