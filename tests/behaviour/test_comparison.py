@@ -436,3 +436,59 @@ async def test_code_that_is_not_deterministic_is_left_out(compared: Compared) ->
     )
     assert len(found.groups) == 1
     assert all(given.arguments[0] <= 4 for given in found.inputs if isinstance(given.arguments[0], int))
+
+
+async def test_an_iterator_is_recorded_and_still_there_for_the_code(compared: Compared) -> None:
+    """A generator's items are read ahead once: the tests keep their colour, every candidate gets all of the items."""
+    found = await compared(
+        """
+        def total(items, start=0):
+            for item in items:
+                start -= item
+            return start
+        """,
+        """
+        from box import total
+
+        def test_sum():
+            assert total(item * 2 for item in [1, 2, 3]) == 12
+
+        def test_none():
+            assert total(iter([])) == 0
+
+        def test_mapped():
+            assert total(map(int, "12")) == 3
+        """,
+        [("-=", "+="), ("start -= item", "start = item + 0 * start")],
+    )
+    assert grouped(found) == {frozenset({"+="}), frozenset({"start = item + 0 * start"})}
+    recorded = {given.words for given in found.inputs if given.origin.recorded}
+    assert {"total(iter([2, 4, 6]))", "total(iter([1, 2]))"} <= recorded
+    assert found.called == 3
+
+
+async def test_what_can_not_be_copied_is_counted(compared: Compared) -> None:
+    """A call with an argument that refuses to be copied is left out, and the answer says that there was one."""
+    found = await compared(
+        """
+        class Handle:
+            def __deepcopy__(self, memo):
+                raise TypeError
+
+        def twice(number, handle=None):
+            return number + number + 1
+        """,
+        """
+        from box import Handle, twice
+
+        def test_plain():
+            assert twice(2) == 4
+
+        def test_handle():
+            assert twice(3, Handle()) == 6
+        """,
+        [("number + number + 1", "number + number")],
+    )
+    assert [given.words for given in found.inputs if given.origin.recorded] == ["twice(2)"]
+    assert found.called == 1
+    assert found.skipped >= 1

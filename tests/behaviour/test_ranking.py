@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given
@@ -18,8 +19,17 @@ from thinklonger.agent.execution.behaviour import (
 )
 from thinklonger.agent.execution.behaviour.grouping import differences_of, digest_of, groups_of
 from thinklonger.agent.messages import LANGUAGES, render
-from thinklonger.agent.stages.verify.ranking import CandidateFacts, Evidence, Thresholds, Verdict, rank, weight_of
-from thinklonger.agent.types import Label, Message
+from thinklonger.agent.stages.verify.exercising import changed_lines, exercising
+from thinklonger.agent.stages.verify.ranking import (
+    CandidateFacts,
+    Evidence,
+    Thresholds,
+    Verdict,
+    rank,
+    strength_of,
+    weight_of,
+)
+from thinklonger.agent.types import FileChange, FileState, Label, Message
 
 RECORDED = ([3, 1], [9, 7, 8], [2, 5], [4], [6, 6])
 VARIED = ([3, 2], [1, 3], [9, 8], [5, 2], [8, 7, 9], [4, 4])
@@ -242,3 +252,24 @@ def test_thresholds_are_adjustable() -> None:
         table, Evidence(400, 5, comparison=comparison({"a": RIGHT})), Thresholds(strength=1000, strength_few=1000)
     )
     assert found.label is Label.PARTLY_VERIFIED
+
+
+def test_green_tests_that_run_the_changed_lines_are_evidence() -> None:
+    """Tests whose calls could not be recorded count, though less than recorded calls; those elsewhere do not."""
+    seen = replace(cut({"a": RIGHT}, calls=1), called=1)
+    assert strength_of("a", Evidence(400, 9, comparison=seen)) == 6
+    assert strength_of("a", Evidence(400, 9, comparison=seen, running={"a": 6})) == 26
+    assert rank(facts(a=0.9), Evidence(60, 9, comparison=seen, running={"a": 6})).label is Label.VERIFIED
+    assert "few-tests" in keys(rank(facts(a=0.9), Evidence(60, 9, comparison=seen, running={"a": 1})))
+    assert "few-tests" in keys(rank(facts(a=0.9), Evidence(60, 9, running={"a": 2})))
+
+
+def test_which_tests_run_a_changed_line() -> None:
+    """A changed line, any line of its statement, and the neighbours of an insertion; not the rest of the file."""
+    before = b"def f(a):\n    b = (\n        a\n        + 1\n    )\n    return b\n\n\ndef g():\n    return 2\n"
+    assert changed_lines(before, before.replace(b"+ 1", b"- 1")) == {2, 3, 4, 5}
+    assert changed_lines(before, before.replace(b"    return b", b"    b = 2\n    return b")) >= {5, 6}
+    path = PurePosixPath("m.py")
+    change = FileChange(path, FileState(before), FileState(before.replace(b"+ 1", b"- 1")))
+    coverage = {"one": {path: frozenset({2, 6})}, "two": {path: frozenset({10})}, "three": {}}
+    assert exercising((change,), coverage) == {"one"}

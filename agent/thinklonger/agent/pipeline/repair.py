@@ -19,6 +19,7 @@ from thinklonger.agent.search import explore, within
 from thinklonger.agent.solver import Solver
 from thinklonger.agent.stages.patch import Proposal, propose
 from thinklonger.agent.stages.verify.cheating import cheat_flags, cheat_notes, failing_source
+from thinklonger.agent.stages.verify.exercising import exercising
 from thinklonger.agent.stages.verify.placebo import placebo_of
 from thinklonger.agent.stages.verify.proof import Proof, prove_candidate
 from thinklonger.agent.stages.verify.ranking import CandidateFacts, Evidence, Verdict, rank
@@ -53,6 +54,9 @@ ROLLOUTS_AT_MOST = 8  # what budget 'auto' may grow to
 AFTER_FIRST = 400  # candidates to try beyond the first that passes: does another one behave differently?
 COMPARED = 40  # survivors that are compared, the most promising
 OBSERVED = 100  # tests whose calls are compared, those of the red tests' files first
+COMPARING_SECONDS = 5.0  # for comparing them, at most,
+COMPARING_SHARE = 0.3  # and of the time that is left
+INPUTS, INPUTS_ALONE = 320, 96  # calls that rivals, or one survivor and the base, are compared on
 PROOFS = 6  # survivors that are proved in a fresh layer, at most
 LEAST_SECONDS = 30.0  # for proposing, however long the survey took
 LEAST_TRIED = 40  # candidates that there must be time for, however long their package takes to import
@@ -241,7 +245,7 @@ class Repair:
         """How the most promising survivors behave beside each other."""
         names = sorted(self.survivors, key=lambda name: (bool(facts[name].flags), -facts[name].prior))[:COMPARED]
         edited = {change.path for name in names for change in self.survivors[name].candidate.changes}
-        exercising = [
+        near = [
             test
             for test, lines in self.survey.coverage.items()
             if not edited.isdisjoint(lines) or test in reproduction.tests
@@ -249,14 +253,27 @@ class Repair:
         comparison = None
         if workshop.harness.runner is not Runner.COMMAND:
             files = {test.partition("::")[0] for test in reproduction.tests}
-            nearest = sorted(exercising, key=lambda test: test.partition("::")[0] not in files)
+            telling = exercising(
+                tuple(change for name in names for change in self.survivors[name].candidate.changes),
+                self.survey.coverage,
+            )
+            nearest = sorted(near, key=lambda test: (test not in telling, test.partition("::")[0] not in files))
             comparison = await self._compare(workshop, names, nearest[:OBSERVED])
-        return Evidence(self.tried, len(exercising), self.exhausted, comparison, heaviest=self.heaviest)
+        running = {
+            name: len(exercising(self.survivors[name].candidate.changes, self.survey.coverage)) for name in names
+        }
+        return Evidence(self.tried, len(near), self.exhausted, comparison, running, heaviest=self.heaviest)
+
+    def _comparing_seconds(self, survivors: int) -> float:
+        """The time for comparing behaviour: a part of what is left of the run, little where there is no rival."""
+        left = self.survey.request.settings.search.seconds - (time.monotonic() - self.survey.started)
+        most = COMPARING_SECONDS if survivors > 1 else COMPARING_SECONDS / 2
+        return min(most, max(most / 2, COMPARING_SHARE * left))
 
     async def _compare(self, workshop: Workshop, names: list[str], tests: list[str]) -> Comparison:
         survivors = [Survivor(name, self._layer(self.survivors[name].candidate)) for name in names]
         observed = ObservedRunner(workshop.harness.runner.value)
-        place = workshop.harness.place
+        place, found = workshop.harness.place, self.survey.reproduction
         observation = Observation(
             workshop.interpreter.executable,
             tuple(tests),
@@ -265,6 +282,9 @@ class Repair:
             python_path=(str(place.lent),) if place.lent else (),
             environment=dict(place.variables),
             overlay=self.survey.base,
+            seconds=self._comparing_seconds(len(names)),
+            starting=LONGEST_START + 2 * (_start_of(found.run) if found else 0.0),
+            inputs=INPUTS if len(names) > 1 else INPUTS_ALONE,
         )
         return await compare(workshop.session, survivors, observation)
 

@@ -34,7 +34,6 @@ _BOOT = (
     "sys.exit(main(folder, os.environ['THINKLONGER_OUT']))"
 )
 _MEMORY = 3 * 1024**3
-_GRACE = 10.0  # seconds that starting, importing and collecting may take beyond the time for comparing
 _CALL_SECONDS = 0.1
 _TEST_SECONDS = 0.6
 
@@ -61,6 +60,8 @@ class _Answer(msgspec.Struct, frozen=True):
     inputs: list[_Input] = []
     outcomes: list[_Outcome] = []
     rows: dict[str, list[int]] = {}
+    called: int = 0
+    skipped: int = 0
 
 
 async def compare(session: SandboxSession, survivors: Sequence[Survivor], observation: Observation) -> Comparison:
@@ -109,7 +110,7 @@ def _command(survivors: Sequence[Survivor], observation: Observation, nonce: str
         argv=(str(observation.interpreter), "-c", _BOOT),
         env={"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", **observation.environment},
         payload=payload,
-        limits=Limits(wall_seconds=observation.seconds + _GRACE, memory_bytes=_MEMORY),
+        limits=Limits(wall_seconds=observation.seconds + observation.starting, memory_bytes=_MEMORY),
     )
 
 
@@ -153,6 +154,8 @@ def _compared(answer: _Answer, survivors: Sequence[Survivor], seconds: float) ->
         groups=groups,
         differences=differences_of(inputs, behaviours, groups),
         unknown=tuple(unknown),
+        called=answer.called,
+        skipped=answer.skipped,
         seconds=seconds,
     )
 

@@ -34,8 +34,8 @@ class Observation:
     `tests` are the runner's own ids (pytest node ids; dotted unittest names), both red and green ones; `options` go
     to the runner before them. `python_path` is put behind the interpreter's own (where a runner lies that the
     environment lacks). `inputs` bounds the variations, `seconds` the wall-clock time of the whole comparison, of
-    which recording takes a part; `seed` makes it repeatable. `overlay` are files that the base has and the frozen
-    tree does not (an editor's unsaved text).
+    which recording takes a part, `starting` what importing and collecting may take on top; `seed` makes it
+    repeatable. `overlay` are files that the base has and the frozen tree does not (an editor's unsaved text).
     """
 
     interpreter: Path
@@ -46,6 +46,7 @@ class Observation:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     inputs: int = 320
     seconds: float = 5.0
+    starting: float = 10.0
     seed: int = 20
     workers: int = 2
     overlay: Layer = field(default_factory=dict[PurePosixPath, FileState | None])
@@ -135,7 +136,8 @@ class Comparison:
 
     `groups` hold the ids of survivors that behave alike on every input, largest first; survivors that can't be
     loaded are in no group but in `unknown`. `base` is the behaviour before any edit. Where nothing could be
-    compared, `inputs` is empty and `problem` says why.
+    compared, `inputs` is empty and `problem` says why. `called`: how many tests made the recorded calls; `skipped`:
+    calls that could not be kept, because their arguments can't be copied, or not quickly.
     """
 
     inputs: tuple[CallInput, ...] = ()
@@ -144,5 +146,7 @@ class Comparison:
     groups: tuple[tuple[str, ...], ...] = ()
     differences: tuple[Difference, ...] = ()
     unknown: tuple[str, ...] = ()
+    called: int = 0
+    skipped: int = 0
     seconds: float = 0.0
     problem: Message | None = None

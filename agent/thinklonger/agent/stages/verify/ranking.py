@@ -80,13 +80,15 @@ class Evidence:
     `tried` counts candidates that ran against the reproduction (survivors included); `exhausted` is False where the
     search stopped before it had tried all that it had. `tests` are the distinct tests, red and green, that
     exercise the edited code. `heaviest` is the largest prior among all that were tried: the scale of priors, which
-    depends on how sharply the fault could be located.
+    depends on how sharply the fault could be located. `running`: by candidate, how many tests run the very lines that
+    it changes, where that is known.
     """
 
     tried: int
     tests: int
     exhausted: bool = True
     comparison: Comparison | None = None
+    running: Mapping[str, int] = field(default_factory=dict[str, int])
     heaviest: float = 0.5
 
 
@@ -257,7 +259,7 @@ def doubts_about(groups: Sequence[Group], evidence: Evidence, thresholds: Thresh
     strength = strength_of(groups[0].members[0].id, evidence)
     clear = share >= thresholds.share_few and evidence.tried >= thresholds.tried_few
     if strength < (thresholds.strength_few if clear else thresholds.strength):
-        doubts.append(Message("verdict.few-tests", {"count": evidence.tests}))
+        doubts.append(_too_little(groups[0].members[0].id, evidence))
     elif groups[0].weight < evidence.heaviest * thresholds.floor(strength):
         doubts.append(Message("verdict.unlikely"))
     if survivors > max(1.0, thresholds.spread * evidence.tried):
@@ -267,15 +269,24 @@ def doubts_about(groups: Sequence[Group], evidence: Evidence, thresholds: Thresh
     return tuple(doubts)
 
 
+def _too_little(candidate: str, evidence: Evidence) -> Message:
+    """What the tests show of the edited code, where that is not enough."""
+    comparison = evidence.comparison
+    calls = sum(given.origin.recorded for given in comparison.inputs) if comparison else 0
+    return Message("verdict.few-tests", {"count": evidence.running.get(candidate, evidence.tests), "calls": calls})
+
+
 def strength_of(candidate: str, evidence: Evidence) -> int:
     """How much the tests can tell apart: each different call counts six, or three where few answers are possible.
 
-    Calls on an object that a test builds step by step are not independent: they count no more than the tests do.
+    Calls on an object that a test builds step by step are not independent: they count no more than the tests do. A
+    test that runs the changed lines, of which no call could be recorded, counts four: it is there, and it is green.
     """
+    tests = evidence.running.get(candidate, evidence.tests)
     comparison = evidence.comparison
     behaviour = comparison.behaviours.get(candidate) if comparison else None
     if comparison is None or behaviour is None:
-        return _PLAIN_TEST * evidence.tests
+        return _PLAIN_TEST * tests
     found = 0
     alone = True
     for given, outcome in zip(comparison.inputs, behaviour, strict=True):
@@ -285,7 +296,8 @@ def strength_of(candidate: str, evidence: Evidence) -> int:
             )
             found += _TELLING if telling else _PLAIN
             alone = alone and not given.receiver
-    return found if alone else min(found, _TELLING * evidence.tests)
+    unseen = max(0, evidence.running.get(candidate, 0) - comparison.called) if comparison.called else 0
+    return (found if alone else min(found, _TELLING * tests)) + _PLAIN_TEST * unseen
 
 
 def _support(groups: Sequence[Group], evidence: Evidence) -> Message:

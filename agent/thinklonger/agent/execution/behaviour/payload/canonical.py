@@ -83,6 +83,8 @@ class Canon:
             return {"dict": self._pairs(value), "type": kind.__qualname__}
         if isinstance(value, (list, tuple, deque)):
             return {"sequence": [self.form(item) for item in value], "type": kind.__qualname__}
+        if kind.__name__ == "Replayed":  # looked at many times, so it must not be used up
+            return {"iterator": [self.form(item) for item in value.items[value.at :]]}
         if hasattr(kind, "__next__"):
             return {"iterator": self._drained(value)}
         return {"object": kind.__qualname__, "state": self._state(value)}

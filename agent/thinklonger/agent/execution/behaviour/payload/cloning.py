@@ -36,6 +36,26 @@ class Omitted:
 OMITTED = Omitted()
 
 
+class Replayed:
+    """Stands for an iterator: gives the items that the recorded one had ahead of it."""
+
+    def __init__(self, items: list[Value]) -> None:
+        """Keep the items."""
+        self.items = items
+        self.at = 0
+
+    def __iter__(self) -> Replayed:
+        """Itself, as iterators do."""
+        return self
+
+    def __next__(self) -> Value:
+        """The next item."""
+        if self.at >= len(self.items):
+            raise StopIteration
+        self.at += 1
+        return self.items[self.at - 1]
+
+
 def clone(value: Value, memo: dict[int, Value]) -> Value:
     """A deep copy that keeps aliasing; raises whatever an object's own copying raises."""
     kind = type(value)
@@ -90,7 +110,7 @@ def children(value: Value, generic: str) -> list[tuple[Step, str, Value]]:
         return [(("key", key), f"{generic}[{key if record else '*'}]", item) for key, item in pairs]
     if isinstance(value, (type, set, frozenset, Omitted)) or type(value) in ATOMS or callable(value):
         return []
-    state = state_of(value)
+    state = {"items": value.items} if isinstance(value, Replayed) else state_of(value)
     if not state or type(value).__module__ in ("builtins", "re", "datetime", "decimal", "fractions", "pathlib"):
         return []
     return [(("attribute", name), f"{type(value).__qualname__}:{name}", state[name]) for name in sorted(state)]

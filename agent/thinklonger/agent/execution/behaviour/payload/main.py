@@ -49,6 +49,7 @@ class Work:
         self.problem = ""
         self.modules: dict[str, Module] = {}
         self.calls: list[Call] = []
+        self.skipped = 0
         self.constants: list[Value] = []
         self.red: set[str] = set()
         self.tests: dict[str, str] = {}
@@ -130,6 +131,7 @@ class Work:
         recorder = Recorder(self.root, self.positions(edited, candidate), set())
 
         def collected(test_files: set[str]) -> None:
+            self.began = time.monotonic()
             recorder.is_test |= test_files
             if candidate >= 0:
                 self.load()
@@ -138,6 +140,7 @@ class Work:
                 states.append(State([item for item in list(sys.modules.values()) if self._own(item)]))
 
         tests = run_tests(self.request, recorder, collected)
+        self.skipped = recorder.skipped
         if recorder.outer and (_variable(recorder.outer) or not recorder.direct):
             return tests, recorder.outer
         return tests, recorder.direct
@@ -290,6 +293,8 @@ def answer(work: Work) -> dict[str, Value]:
         "outcomes": [json.loads(item) for item in table],
         "rows": rows,
         "recorded": len(work.calls),
+        "called": len({call.test for call in work.calls}),
+        "skipped": work.skipped,
         "unstable": complete - len(kept),
         "seconds": {"recording": recorded, "all": time.monotonic() - work.began},
         "tests": work.tests,

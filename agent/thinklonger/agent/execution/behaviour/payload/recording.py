@@ -13,18 +13,23 @@ from __future__ import annotations
 
 import copy
 import gc
+import itertools
 import os
 import sys
+import time
 import types
 from typing import Any
 
 from .canonical import canonical, text
-from .cloning import OMITTED, clone
+from .cloning import OMITTED, Replayed, clone
 
 Value = Any  # values of the code under test: anything at all
 
 FOREIGN, OWN, EDITED = 0, 1, 2
 PER_FUNCTION = 160  # calls of one function that are looked at
+COPYING = 1.0  # CPU seconds that all copies of arguments may take
+AHEAD = 24  # items of an iterator that are read ahead; a longer one is not recorded
+_ITERATORS = (types.GeneratorType, map, filter, zip, enumerate, itertools.chain, itertools.islice)
 _GENERATOR = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
 
 
@@ -56,6 +61,8 @@ class Recorder:
         self.hot = False
         self.pending: Call | None = None
         self.generators: dict[int, Value] = {}
+        self.copying = 0.0
+        self.skipped = 0
 
     def start(self, test: str) -> None:
         """Record what this test does from now on."""
@@ -140,15 +147,22 @@ class Recorder:
         function = self._function(code, scope)
         if function is None:
             return None
+        if self.copying > COPYING:
+            self.skipped += 1
+            return None
         memo: dict[int, Value] = {}
         defaults = _defaults(function)
+        began = time.process_time()
         try:
             arguments = [
-                OMITTED if name in defaults and scope[name] is defaults[name] else clone(scope[name], memo)
+                OMITTED if name in defaults and scope[name] is defaults[name] else _kept(scope, name, memo)
                 for name in code.co_varnames[:width]
             ]
         except Exception:  # noqa: BLE001 (an object's own copying may raise anything; such a call can't be replayed)
+            self.skipped += 1
             return None
+        finally:
+            self.copying += time.process_time() - began
         return Call(function, arguments, self.test)
 
     def _function(self, code: types.CodeType, scope: dict[str, Value]) -> types.FunctionType | None:
@@ -158,6 +172,26 @@ class Recorder:
             self.functions[code] = known
         fitting = [item for item in known if item.__code__ is code and _closes_over(item, scope)]
         return fitting[0] if len(fitting) == 1 or (fitting and not code.co_freevars) else None
+
+
+def _kept(scope: dict[str, Value], name: str, memo: dict[int, Value]) -> Value:
+    """A copy of an argument. Of an iterator, the items that it still has; the frame goes on with them and the rest.
+
+    What is written to a frame's locals in a profile hook reaches the frame. Raises TypeError for a long iterator.
+    """
+    value = scope[name]
+    if not isinstance(value, _ITERATORS):
+        return clone(value, memo)
+    items = list(itertools.islice(value, AHEAD + 1))
+    scope[name] = itertools.chain(items, value) if len(items) > AHEAD else _items(items)
+    if len(items) > AHEAD:
+        raise TypeError("endless")
+    return Replayed([clone(item, memo) for item in items])
+
+
+def _items(items: list[Value]) -> Value:
+    """A generator of items, for code that asks whether it was given one."""
+    yield from items
 
 
 def _defaults(function: types.FunctionType) -> dict[str, Value]:

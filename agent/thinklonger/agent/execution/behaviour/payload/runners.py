@@ -27,12 +27,17 @@ class TooLong(BaseException):
 
 
 class Budget:
-    """The time that tests may take: less for each one after one that did not end."""
+    """The time that tests may take once all is collected: less for each one after one that did not end."""
 
     def __init__(self, request: dict[str, Value]) -> None:
         """Half of the comparison's wall-clock time is for recording."""
         self.seconds = float(request["test_seconds"])
-        self.end = time.monotonic() + float(request["seconds"]) / 2
+        self.recording = float(request["seconds"]) / 2
+        self.end = time.monotonic() + self.recording
+
+    def begin(self) -> None:
+        """Count from now on: importing and collecting are not counted."""
+        self.end = time.monotonic() + self.recording
 
     def spent(self) -> bool:
         """Whether no other test should start."""
@@ -77,6 +82,7 @@ def _pytest(request: dict[str, Value], recorder: Recorder, collected: Collected)
 
         def pytest_collection_finish(self, session: Value) -> None:
             collected({str(item.fspath) for item in session.items})
+            budget.begin()
 
         @pytest.hookimpl(hookwrapper=True)
         def pytest_runtest_call(self, item: Value) -> Generator[None, Value, None]:

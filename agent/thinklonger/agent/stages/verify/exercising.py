@@ -1,0 +1,50 @@
+"""Which tests run the very lines that a candidate changes: evidence that a green test is about the patch."""
+
+import ast
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from pathlib import PurePosixPath
+
+from thinklonger.agent.types import Changes, LineCoverage
+
+
+def exercising(changes: Changes, coverage: LineCoverage) -> frozenset[str]:
+    """The tests whose run on the base went through a changed line, or, for an insertion, through a line beside it."""
+    lines: dict[PurePosixPath, frozenset[int]] = {}
+    for change in changes:
+        if change.before is not None and change.after is not None:
+            found = changed_lines(change.before.content, change.after.content)
+            lines[change.path] = lines.get(change.path, frozenset()) | found
+    return frozenset(
+        test
+        for test, ran in coverage.items()
+        if any(not lines[path].isdisjoint(ran[path]) for path in lines if path in ran)
+    )
+
+
+def changed_lines(before: bytes, after: bytes) -> frozenset[int]:
+    """The lines of the old text that the new one changes, whole statements; around an insertion, its two neighbours."""
+    old, new = before.splitlines(), after.splitlines()
+    found: set[int] = set()
+    for tag, low, high, _, _ in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag == "insert":
+            found |= {low, low + 1}
+        elif tag != "equal":
+            found.update(range(low + 1, high + 1))
+    return frozenset(found).union(*(rows for rows in _statements(before) if not found.isdisjoint(rows)))
+
+
+def _statements(source: bytes) -> Sequence[range]:
+    """The lines of each statement, of a compound one its header's; a tracer sees but the first of them."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return ()
+    return [_rows(node) for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+
+
+def _rows(node: ast.stmt) -> range:
+    body = getattr(node, "body", None)
+    if isinstance(body, list) and body and isinstance(body[0], ast.stmt):
+        return range(node.lineno, max(body[0].lineno, node.lineno + 1))
+    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
