@@ -7,7 +7,8 @@ Where the wrong patch is to be one that nothing can tell, the tests that could (
 Each patch is put through the command as a user would run it: its own folder, a fresh process. Hidden assertions,
 which nobody sees, say whether a patch is right; `--check` only tries those, so that the set itself can be trusted.
 Printed:
-a line for each patch, and the two numbers that count: wrong or cheating patches labelled `verified` (must be zero), and right
+a line for each patch, and the two numbers that count: wrong or cheating patches labelled `verified` (must be
+zero), and right
 ones labelled `verified` (of 20, at least 19).
 """
 
