@@ -26,7 +26,6 @@ import os
 import random
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -507,10 +506,11 @@ class Totals:
         print(f"\n{count} runs in {spent:.0f} s ({spent / max(1, count):.2f} s each)")
         for name, key in by.items():
             print(f"  by {name}: {dict(sorted(Counter(map(key, self.results)).items()))}")
-        stopped = [result.gone for result in self.results if result.fate.startswith("SIG")]
+        stopped = sorted((result for result in self.results if result.fate.startswith("SIG")), key=lambda r: r.gone)
         if stopped:
-            middle = statistics.median(stopped)
-            print(f"  all gone after a signal: {middle:.2f} s (median), {max(stopped):.2f} s (longest)")
+            middle, last = stopped[len(stopped) // 2], stopped[-1]
+            print(f"  all gone after a signal: {middle.gone:.2f} s (median), {last.gone:.2f} s (longest: {last.job} of "
+                  f"{last.repository!r} in {last.sandbox}, {last.fate})")  # fmt: skip
         left = self.left()
         print(f"  left behind: {dict(left)}")
         return sum(left.values())
