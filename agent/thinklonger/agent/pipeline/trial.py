@@ -259,7 +259,7 @@ class Trial(Survey):
                 misses.append(Message("pipeline.example-green", {"expected": reason_of(sketch)}))
             elif result is not None:
                 misses.append(_other_reason(reason_of(sketch), reason_seen(result)))
-        self.misses += dict.fromkeys(misses)
+        self.misses += [miss for number, miss in enumerate(misses) if miss not in misses[:number]]
         return None
 
     async def _try(self, harness: Harness, written: Written) -> Execution:
