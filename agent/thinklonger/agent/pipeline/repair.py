@@ -268,7 +268,7 @@ class Repair:
         """The time for comparing behaviour: a part of what is left of the run, little where there is no rival."""
         left = self.survey.request.settings.search.seconds - (time.monotonic() - self.survey.started)
         most = COMPARING_SECONDS if survivors > 1 else COMPARING_SECONDS / 2
-        return min(most, max(most / 2, COMPARING_SHARE * left))
+        return min(most, max(COMPARING_SECONDS / 2, COMPARING_SHARE * left))
 
     async def _compare(self, workshop: Workshop, names: list[str], tests: list[str]) -> Comparison:
         survivors = [Survivor(name, self._layer(self.survivors[name].candidate)) for name in names]
