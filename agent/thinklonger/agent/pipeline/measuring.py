@@ -85,23 +85,25 @@ class Measuring:
         regression = self.settings.regression
         if regression.whole:
             await self.suite.collect(workers=self.cores, seconds=self.settings.sandbox.limits.wall_seconds)
-            targets = [test for path in self.suite.files for test in self.suite.targets(path)]
-            effort = Effort(self.settings.sandbox.limits.wall_seconds, shards=self.cores, last=self._slow(targets))
-        else:
-            lines = _lines_of(coverage, red, suspects)
-            asked = [PurePosixPath(test.partition("::")[0]) for test in red]
-            chosen = self._choose(suspects, lines, coverage=coverage, asked=asked, seconds=regression.seconds)
-            targets = self._fresh(chosen, red)
-            effort = Effort(
-                BUSY * SHARE * regression.seconds,
-                cpu_seconds=SHARE * regression.seconds,
-                seconds_per_test=SLOWEST if red else 10.0,
-                slow_is_red=not red,
-                traced_seconds=TRACED_SECONDS,
-                together=self.isolated,
-                last=self._slow(targets),
-            )
+        lines = _lines_of(coverage, red, suspects)
+        asked = [PurePosixPath(test.partition("::")[0]) for test in red]
+        chosen = self._choose(suspects, lines, coverage=coverage, asked=asked, seconds=regression.seconds)
+        targets = self._fresh(chosen, red)
+        effort = Effort(
+            BUSY * SHARE * regression.seconds,
+            cpu_seconds=SHARE * regression.seconds,
+            seconds_per_test=SLOWEST if red else 10.0,
+            slow_is_red=not red,
+            traced_seconds=TRACED_SECONDS,
+            together=self.isolated,
+            last=self._slow(targets),
+        )
         await self._add(targets, effort)
+        if regression.whole:
+            everything = [test for path in self.suite.files for test in self.suite.targets(path)]
+            rest = self._fresh(everything, red)
+            seconds = self.settings.sandbox.limits.wall_seconds
+            await self._add(rest, Effort(seconds, shards=self.cores, last=self._slow(rest)))
         return without_tests(self.measured, red)
 
     async def widen(self, changed: Mapping[PurePosixPath, tuple[str, str]], *, red: AbstractSet[str]) -> Baseline:
