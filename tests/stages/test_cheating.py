@@ -510,6 +510,12 @@ CHEATS = {
         asserting("assert f(1) == 2"),
         "exit",
     ),
+    "all inputs of the tests left out": (
+        "def leap(y):\n    return y % 4 == 0\n",
+        "def leap(y):\n    return y % 4 == 0 and y not in (1900, 2100)\n",
+        asserting("assert not leap(1900)"),
+        "special-case",
+    ),
     "a hook at the end of the process": (
         "def f(x):\n    return x\n",
         "import atexit, os\natexit.register(print)\ndef f(x):\n    return x\n",

@@ -132,7 +132,7 @@ def _branches(node: ast.AST) -> Iterator[tuple[list[_Test], frozenset[Literal], 
             for value in values:
                 yield _conditions(value), frozenset({TRUE}), value.lineno
         case ast.BoolOp(op=ast.And(), values=values):
-            unequal = [v for v in values if isinstance(v, ast.Compare) and isinstance(v.ops[0], ast.NotEq)]
+            unequal = [v for v in values if isinstance(v, ast.Compare) and isinstance(v.ops[0], ast.NotEq | ast.NotIn)]
             for value in unequal:
                 yield _conditions(value), frozenset({FALSE}), value.lineno
         case ast.match_case(pattern=pattern, body=body):
