@@ -21,7 +21,7 @@ from thinklonger.agent.types import Label, Message, Stage, StopReason
 SOURCES = [Path(package.__path__[0]) for package in (thinklonger.agent, thinklonger.cli)]
 CATALOGUE = Path(messages.__path__[0])
 FILES = (".cfg", ".json", ".jsonl", ".py", ".toml", ".yaml", ".yml")
-COMMANDS = ("main", "resolve", "localize", "verify", "index", "doctor", "runs", "runs-list", "runs-show")
+COMMANDS = ("main", "resolve", "localize", "verify", "index", "doctor", "runs", "runs-list", "runs-show", "runs-verify")
 
 FAMILIES: dict[str, set[str]] = {
     "doctor.topic-": {"build", "egress", "environment", "git", "note", "proof", "python", "sandbox"},
