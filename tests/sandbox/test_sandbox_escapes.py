@@ -111,6 +111,6 @@ async def test_terminal_escapes_in_output_are_only_text(wall: str, tmp_path: Pat
     result = await once(ENGINES[wall](), tmp_path, python(code))
     assert result.output == "".join(SEQUENCES).encode()
     said = result.output.decode()
-    for cleaned in (words.clean(said), words.clean_line(said), reading.clean(said)):
+    for cleaned in (words.clean(said), words.clean_line(said), words.clean(reading.clean(said))):
         left = [char for char in cleaned if unicodedata.category(char) in ("Cc", "Cf") and char != "\n"]
         assert left == [], cleaned
