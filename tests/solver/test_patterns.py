@@ -277,6 +277,13 @@ def test_names_are_unique_and_priors_are_shares() -> None:
     assert all(0 < row.prior <= 1 for row in PATTERNS)
 
 
+def test_a_pattern_that_adds_a_statement_is_structural() -> None:
+    """Verification trusts a survivor less that inserts a statement, so no pattern hides that it does."""
+    for name, before, after in EXAMPLES:
+        old, new = (sum(isinstance(node, ast.stmt) for node in ast.walk(ast.parse(text))) for text in (before, after))
+        assert new <= old or pattern(name).structural, name
+
+
 @pytest.mark.parametrize("name", [row.name for row in PATTERNS if row.injections is not None])
 def test_what_is_made_wrong_can_be_made_right(name: str) -> None:
     """Injection and repair are inverse: bugs that a pattern injects into its examples, the same pattern undoes.

@@ -219,11 +219,22 @@ def shared_attribute(place: Place) -> Iterator[Edit]:
 
 
 PATTERNS = (
-    Pattern("mutable-default", "definition", "a default value is shared between calls", 0.8, mutable_default),
+    Pattern(
+        "mutable-default",
+        "definition",
+        "a default value is shared between calls",
+        0.8,
+        mutable_default,
+        structural=True,
+    ),
     Pattern("parameters", "definition", "the parameters are not as they are used", 0.4, parameters),
     Pattern("decorator", "definition", "a decorator is missing or too much", 0.25, decorators, decorators),
     Pattern("coroutine", "definition", "a function should be a coroutine, or should not", 0.2, coroutine),
-    Pattern("declaration", "definition", "an assignment makes a local of an outer name", 0.6, declaration),
+    Pattern(
+        "declaration", "definition", "an assignment makes a local of an outer name", 0.6, declaration, structural=True
+    ),
     Pattern("late-binding", "definition", "a function made in a loop sees the loop's last value", 0.7, late_binding),
-    Pattern("shared-attribute", "definition", "objects share one mutable attribute", 0.7, shared_attribute),
+    Pattern(
+        "shared-attribute", "definition", "objects share one mutable attribute", 0.7, shared_attribute, structural=True
+    ),
 )

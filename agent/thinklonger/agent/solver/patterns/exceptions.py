@@ -146,6 +146,6 @@ def attempt(place: Place) -> Iterator[Edit]:
 PATTERNS = (
     Pattern("raised-type", "exception", "the wrong exception is raised", 0.5, raised, raised),
     Pattern("caught-type", "exception", "the wrong exception is caught", 0.5, caught, caught),
-    Pattern("missing-raise", "exception", "a failure goes unreported", 0.4, missing_raise),
-    Pattern("unhandled", "exception", "an expected failure is not handled", 0.08, attempt),
+    Pattern("missing-raise", "exception", "a failure goes unreported", 0.4, missing_raise, structural=True),
+    Pattern("unhandled", "exception", "an expected failure is not handled", 0.08, attempt, structural=True),
 )

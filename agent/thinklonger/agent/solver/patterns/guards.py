@@ -228,7 +228,7 @@ def own_guard(place: Place) -> Iterator[Edit]:
 
 
 PATTERNS = (
-    Pattern("base-case", "guard", "a special case is not handled first", 0.2, base_case),
-    Pattern("sibling-guard", "guard", "a check that siblings make is missing", 0.3, own_guard),
-    Pattern("skip", "guard", "a case should be skipped", 0.12, skip),
+    Pattern("base-case", "guard", "a special case is not handled first", 0.2, base_case, structural=True),
+    Pattern("sibling-guard", "guard", "a check that siblings make is missing", 0.3, own_guard, structural=True),
+    Pattern("skip", "guard", "a case should be skipped", 0.12, skip, structural=True),
 )

@@ -646,14 +646,44 @@ _MEMBERS: dict[str, frozenset[str]] = {
 
 
 PATTERNS = (
-    Pattern("statement-order", "statement", "statements run in the wrong order", 0.4, reorder, reorder),
+    Pattern(
+        "statement-order", "statement", "statements run in the wrong order", 0.4, reorder, reorder, structural=True
+    ),
     Pattern("needless-statement", "statement", "a statement does not belong there", 0.22, delete, donor),
-    Pattern("missing-statement-donor", "statement", "a statement that stands near by is missing", 0.12, donor, delete),
-    Pattern("missing-block", "statement", "a check that stands near by is missing", 0.15, block_donor, delete),
-    Pattern("missing-flush", "statement", "what is left after a loop is forgotten", 0.35, flush, delete),
-    Pattern("missing-counterpart", "statement", "a statement's counterpart is missing", 0.2, mapped_donor, delete),
-    Pattern("missing-statement", "statement", "a usual step is missing", 0.17, synthesize, delete),
-    Pattern("unconditional", "statement", "a statement should run only under a condition", 0.1, condition),
+    Pattern(
+        "missing-statement-donor",
+        "statement",
+        "a statement that stands near by is missing",
+        0.12,
+        donor,
+        delete,
+        structural=True,
+    ),
+    Pattern(
+        "missing-block",
+        "statement",
+        "a check that stands near by is missing",
+        0.15,
+        block_donor,
+        delete,
+        structural=True,
+    ),
+    Pattern(
+        "missing-flush", "statement", "what is left after a loop is forgotten", 0.35, flush, delete, structural=True
+    ),
+    Pattern(
+        "missing-counterpart",
+        "statement",
+        "a statement's counterpart is missing",
+        0.2,
+        mapped_donor,
+        delete,
+        structural=True,
+    ),
+    Pattern("missing-statement", "statement", "a usual step is missing", 0.17, synthesize, delete, structural=True),
+    Pattern(
+        "unconditional", "statement", "a statement should run only under a condition", 0.1, condition, structural=True
+    ),
     Pattern(
         "simultaneous",
         "statement",
@@ -661,9 +691,26 @@ PATTERNS = (
         0.6,
         simultaneous,
         simultaneous,
+        structural=True,
     ),
-    Pattern("missing-reset", "statement", "a value is carried from one round into the next", 0.3, reset),
-    Pattern("missing-update", "statement", "a loop never changes a variable that it depends on", 0.4, update),
-    Pattern("missing-initialization", "statement", "a name may be used before it has a value", 0.3, initialize),
-    Pattern("missing-import", "statement", "a module is used and not imported", 0.9, import_missing),
+    Pattern(
+        "missing-reset", "statement", "a value is carried from one round into the next", 0.3, reset, structural=True
+    ),
+    Pattern(
+        "missing-update",
+        "statement",
+        "a loop never changes a variable that it depends on",
+        0.4,
+        update,
+        structural=True,
+    ),
+    Pattern(
+        "missing-initialization",
+        "statement",
+        "a name may be used before it has a value",
+        0.3,
+        initialize,
+        structural=True,
+    ),
+    Pattern("missing-import", "statement", "a module is used and not imported", 0.9, import_missing, structural=True),
 )
