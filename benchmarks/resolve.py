@@ -3,11 +3,10 @@
     python benchmarks/resolve.py [--cases tests/solver/bugs] [--limit N] [--name PART] [--held-out] [--weak]
 
 A case is a small program with one mistake, the failing test that a reporter would have (`visible`), and stronger
-tests that the solver never sees (`hidden`). Unless `--weak` is given, every second assertion of the hidden tests is
-shown to the solver too, and only the others judge it: a project has more than the one failing test. Each case runs
-as a user would run it: its own folder, one command, a fresh process. Printed: label, whether the patch passes the
-hidden tests, seconds; at the end the counts, and the number that must be zero: `verified` patches that fail a hidden
-test.
+tests that judge it (`hidden`). Unless `--weak` is given, every second assertion of the hidden tests is shown to the
+solver too: a project has more than the one failing test. Each case runs as a user would run it: its own folder, one
+command, a fresh process. Printed: label, whether the patch passes the hidden tests, seconds; at the end the counts,
+and the number that must be zero: `verified` patches that fail a hidden test.
 """
 
 import argparse
@@ -64,18 +63,21 @@ def read_cases(folder: Path) -> list[Case]:
 
 
 def shared_out(case: Case) -> Case:
-    """The case with every second assertion of its hidden tests shown, and only the others kept to judge by."""
-    hidden = ast.parse(case.hidden)
+    """The case with every second assertion of its hidden tests shown; all of them judge.
+
+    What is not asserted is still evaluated: it may push, pop or count, and what follows relies on that.
+    """
     shown = ast.parse(case.hidden)
     number = 0
-    for kept, given in zip(ast.walk(hidden), ast.walk(shown), strict=True):
-        if not (isinstance(kept, ast.FunctionDef) and isinstance(given, ast.FunctionDef)):
+    for function in ast.walk(shown):
+        if not isinstance(function, ast.FunctionDef):
             continue
-        for place, statement in enumerate(kept.body):
+        for place, statement in enumerate(function.body):
             if isinstance(statement, ast.Assert):
                 number += 1
-                (kept if number % 2 else given).body[place] = ast.Pass()
-    return replace(case, visible=f"{case.visible}\n\n{ast.unparse(shown)}", hidden=ast.unparse(hidden))
+                if number % 2 == 0:
+                    function.body[place] = ast.copy_location(ast.Expr(statement.test), statement)
+    return replace(case, visible=f"{case.visible}\n\n{ast.unparse(shown)}")
 
 
 def resolve(case: Case, folder: Path) -> Outcome:
