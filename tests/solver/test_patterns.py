@@ -277,6 +277,17 @@ def test_names_are_unique_and_priors_are_shares() -> None:
     assert all(0 < row.prior <= 1 for row in PATTERNS)
 
 
+@pytest.mark.parametrize("name", [row.name for row in PATTERNS if row.ceiling < 1])
+def test_no_repair_weighs_more_than_its_patterns_ceiling(name: str) -> None:
+    """What the order relies on when it lets places wait."""
+    for _, before, after in EXAMPLES:
+        for text in (before, after):
+            source = Source.parse(PurePosixPath("m.py"), text.encode())
+            assert source is not None
+            for place in Module(source, CLUES).places:
+                assert all(edit.weight <= pattern(name).ceiling for edit in pattern(name).repairs(place))
+
+
 def test_a_pattern_that_adds_a_statement_is_structural() -> None:
     """Verification trusts a survivor less that inserts a statement, so no pattern hides that it does."""
     for name, before, after in EXAMPLES:

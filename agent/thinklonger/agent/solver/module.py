@@ -36,6 +36,8 @@ class Module:
         self.donor_cache: dict[Place | None, list[tuple[str, float, str]]] = {}
         self.statement_cache: dict[Place | None, list[tuple[str, float]]] = {}
         self.condition_cache: dict[Place | None, list[tuple[str, float, str]]] = {}
+        self.all_conditions: list[tuple[Place, str, str, frozenset[str] | None]] | None = None
+        self.modulus_cache: dict[Place | None, dict[str, float]] = {}
         self._headers: dict[Place, list[str]] = {}
         self._digests: dict[Place, bytes] = {}
 

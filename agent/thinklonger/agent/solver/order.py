@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from operator import itemgetter
 
 from thinklonger.agent.solver.module import Module
 from thinklonger.agent.solver.pattern import Pattern
@@ -40,11 +41,11 @@ def ranked(modules: Iterable[tuple[Module, Suspicion]], patterns: tuple[Pattern,
     queue = [(-row.most, number) for number, row in enumerate(rows)]
     heapify(queue)
     while queue:
-        _, number = heappop(queue)
+        most, number = heappop(queue)
         row = rows[number]
-        if row.waits:
+        while row.waits and -row.most == most:
             row.look()
-        elif row.found:
+        if row.found and not row.waits and -row.most == most:
             yield row.take()
         if row.waits or row.found:
             heappush(queue, (-row.most, number))
@@ -60,43 +61,46 @@ class _Row:
         self.at = 0
         self.given = 0
         self.count = 0
-        self.found: list[tuple[float, int, Ranked]] = []
+        self.found: list[tuple[float, int, Edit]] = []
         self.share = pattern.prior * boost(pattern, spots[0][1].module.clues) if spots else 0.0
+        self._step()
 
-    @property
-    def offer(self) -> float:
-        """The most that the next place can give."""
-        return self.spots[self.at][0] * self.share if self.at < len(self.spots) else 0.0
+    def _step(self) -> None:
+        """See what is left: the most that the next place can give, and that the pattern can give, tired as it is.
 
-    @property
-    def waits(self) -> bool:
-        """Whether the next place could give something better than what is there."""
-        return self.at < len(self.spots) and (not self.found or self.offer > -self.found[0][0])
-
-    @property
-    def most(self) -> float:
-        """The most that the pattern can give now, tired as it is."""
-        best = max(self.offer, -self.found[0][0] if self.found else 0.0)
-        return best / (1 + _FATIGUE * self.given)
+        `waits`: whether the next place could give something better than what is there.
+        """
+        best = -self.found[0][0] if self.found else 0.0
+        offer = 0.0
+        if self.at < len(self.spots):
+            offer = min(self.spots[self.at][0] * self.share * self.pattern.ceiling, 1.0)
+        self.waits = self.at < len(self.spots) and (not self.found or offer > best)
+        self.most = max(offer, best) / (1 + _FATIGUE * self.given)
 
     def look(self) -> None:
         """Make the edits of the next place."""
-        most, (_, place) = self.offer, self.spots[self.at]
+        suspicion, place = self.spots[self.at]
         self.at += 1
-        for edit in _edits(place, self.pattern, most):
-            heappush(self.found, (-edit.weight, self.count, edit))
+        for weight, edit in _edits(place, self.pattern, suspicion * self.share):
+            heappush(self.found, (-weight, self.count, edit))
             self.count += 1
+        self._step()
 
     def take(self) -> Ranked:
         """The best edit, no longer there."""
         self.given += 1
-        return heappop(self.found)[2]
+        weight, _, edit = heappop(self.found)
+        self._step()
+        return Ranked(edit, self.pattern, -weight)
 
 
-def _edits(place: Place, pattern: Pattern, most: float) -> Iterator[Ranked]:
+def _edits(place: Place, pattern: Pattern, most: float) -> Iterator[tuple[float, Edit]]:
     """A pattern's edits at a place, heaviest first; `most` is the weight of one that nothing speaks against."""
-    clues = place.module.clues
-    found = [(edit.weight * plausibility(pattern, edit, clues), edit) for edit in pattern.repairs(place)]
-    found.sort(key=lambda item: -item[0])
+    edits = list(pattern.repairs(place))
+    if not edits:
+        return
+    clues, ceiling = place.module.clues, pattern.ceiling
+    found = [(min(edit.weight, ceiling) * plausibility(pattern, edit, clues), edit) for edit in edits]
+    found.sort(key=itemgetter(0), reverse=True)
     for number, (weight, edit) in enumerate(found):
-        yield Ranked(edit, pattern, min(most * weight / (1 + _CROWDING * number), 1.0))
+        yield min(most * weight / (1 + _CROWDING * number), 1.0), edit

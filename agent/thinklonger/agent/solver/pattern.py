@@ -17,7 +17,8 @@ class Pattern:
     `repairs` proposes edits of wrong code. `injections`, where the mistake can be made mechanically, makes edits of
     right code that `repairs` can undo; many patterns are their own inverse. `prior` in (0, 1] is the weight of the
     pattern's best edit at one place, relative to other patterns (how it was set: `catalogue`). `structural`: it moves
-    or inserts a statement (deleting one, or changing an expression, is not structural).
+    or inserts a statement (deleting one, or changing an expression, is not structural). No repair weighs more than
+    `ceiling`: once an edit of that weight is there, equally suspicious places can wait.
     """
 
     name: str
@@ -27,3 +28,4 @@ class Pattern:
     repairs: Sites
     injections: Sites | None = None
     structural: bool = False
+    ceiling: float = 1.0

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from thinklonger.agent.solver.shape import BLOCKS, Statement, blocks
 from thinklonger.agent.solver.source import Source
@@ -23,9 +23,9 @@ Loop = ast.For | ast.AsyncFor | ast.While
 class Edit:
     """One region of a file and the text that takes its place.
 
-    `weight` in (0, 1]: how likely among this pattern's edits at this place. `note`: the change in words. `reach`: the
-    statements [first, last) of a block that the edit may restructure; None where it stays inside the header of its
-    place's statement.
+    `weight` in (0, 1]: how likely among this pattern's edits at this place. `note`: the change in words, empty where
+    `words` can tell it from the texts. `reach`: the statements [first, last) of a block that the edit may restructure;
+    None where it stays inside the header of its place's statement.
     """
 
     place: "Place"
@@ -35,6 +35,14 @@ class Edit:
     weight: float
     note: str
     reach: "tuple[Block, int, int] | None" = None
+
+    @property
+    def words(self) -> str:
+        """The change in words; made only for the edits that somebody reads about."""
+        old = self.place.source.text[self.start : self.end]
+        if not old and not self.note:
+            return f"`{short(self.text)}` comes first"
+        return self.note or f"`{short(old)}` becomes `{short(self.text)}`"
 
 
 @dataclass(eq=False, slots=True)
@@ -62,6 +70,7 @@ class Place:
     klass: "Place | None"
     loop: "Place | None"
     blocks: dict[str, Block] = field(default_factory=dict[str, Block])
+    _by_kind: dict[object, tuple[ast.AST, ...]] = field(default_factory=dict[object, tuple[ast.AST, ...]])
 
     @property
     def source(self) -> Source:
@@ -141,6 +150,14 @@ class Place:
         return isinstance(self.node, ast.If) and self.source.text.startswith("elif", self.start)
 
     @property
+    def inside(self) -> "Iterator[Place]":
+        """The statements in its blocks, nested ones included, in source order."""
+        for block in self.blocks.values():
+            for inner in block.places:
+                yield inner
+                yield from inner.inside
+
+    @property
     def movable(self) -> bool:
         """Whether its lines can be re-indented: it is alone, and no string runs over its lines."""
         return self.alone and not self._spans_text
@@ -161,9 +178,10 @@ class Place:
 
     def all(self, kind: type[Node] | tuple[type[Node], ...]) -> Iterator[Node]:
         """The header's nodes of a kind."""
-        for node in self.nodes:
-            if isinstance(node, kind):
-                yield node
+        found = self._by_kind.get(kind)
+        if found is None:
+            found = self._by_kind[kind] = tuple(node for node in self.nodes if isinstance(node, kind))
+        return cast("Iterator[Node]", iter(found))
 
     @cached_property
     def scope(self) -> "Scope":
@@ -188,17 +206,28 @@ class Place:
     def swap(self, node: ast.expr, text: str, *, weight: float = 1.0, note: str = "") -> Edit:
         """An expression replaced by another, in parentheses where the place needs them."""
         start, end = self.span(node)
-        old = self.source.text[start:end]
-        new = self.module.enclose(text, node)
-        return Edit(self, start, end, new, weight, note or f"`{short(old)}` becomes `{short(text)}`")
+        return Edit(self, start, end, self.module.enclose(text, node), weight, note)
+
+    def wrap(self, node: ast.expr, text: str, *, weight: float) -> Edit:
+        """An expression replaced by one that needs no parentheses anywhere, like a call."""
+        start, end = self.span(node)
+        return Edit(self, start, end, text, weight, "")
 
     def before(self, text: str, *, weight: float, note: str) -> Edit | None:
         """Statements inserted before this one; `text` is written at indentation zero."""
+        if self._slot is None:
+            return None
+        at, indent, reach = self._slot
+        new = indented(text, indent) + "\n"
+        return Edit(self, at, at, new, weight, note, reach)
+
+    @cached_property
+    def _slot(self) -> "tuple[int, str, tuple[Block, int, int]] | None":
+        """Where statements can be inserted before this one, and at which indentation."""
         if self.indent is None or self.is_elif or not isinstance(self.node, ast.stmt):
             return None
         at = self.source.line_start(self.source.line_at(self.start))
-        new = indented(text, self.indent) + "\n"
-        return Edit(self, at, at, new, weight, note, (self.block, self.index, self.index))
+        return at, self.indent, (self.block, self.index, self.index)
 
     def after(self, text: str, *, weight: float, note: str) -> Edit | None:
         """Statements inserted after this one; `text` is written at indentation zero."""
@@ -239,7 +268,7 @@ class Place:
 
 def indented(text: str, indent: str) -> str:
     """Text written at indentation zero, moved to an indentation; empty lines stay empty."""
-    return "\n".join(indent + line if line.strip() else line for line in text.split("\n"))
+    return "\n".join([indent + line if line.strip() else line for line in text.split("\n")])
 
 
 def reindented(text: str, old: str, new: str) -> str | None:

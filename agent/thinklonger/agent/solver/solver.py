@@ -90,7 +90,8 @@ def account(item: Ranked, suspected: Suspicion) -> str:
     """The solver's account of an edit: what is suspicious and why, what the edit changes, which pattern it follows."""
     place = item.edit.place
     where = f"`{symbol(place)[0]}`" if symbol(place)[0] else "the module"
-    note = item.edit.note[:1].upper() + item.edit.note[1:]
+    words = item.edit.words
+    note = words[:1].upper() + words[1:]
     line = place.source.line_at(min(item.edit.start, max(len(place.source.text) - 1, 0)))
     return (
         f"Line {line} in {where} of {place.source.path} {suspected.words(place)}. "

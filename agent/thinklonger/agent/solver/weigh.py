@@ -89,6 +89,8 @@ _PLAIN = {"needless-statement": 0.8, "unhandled": 0.6, "needless-block": 0.8}
 def plausibility(pattern: Pattern, edit: Edit, clues: Clues) -> float:
     """How much an edit looks like a repair, in (0, 1]: special cases, deletions and swallowed failures look less so."""
     factor = _PLAIN.get(pattern.name, 1.0)
+    if pattern.family not in {"guard", "constant"}:
+        return factor
     if pattern.family == "guard":
         if _LITERAL_RETURN.search(edit.text.rstrip()):
             factor *= 0.7

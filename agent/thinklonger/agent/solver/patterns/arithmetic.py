@@ -302,8 +302,11 @@ def sign(place: Place) -> Iterator[Edit]:
 
 def remainder(place: Place) -> Iterator[Edit]:
     """`x` → `x % n` with a modulus that the file uses, a length, or a size of the object."""
-    moduli = _moduli(place)
-    for node in place.all(ast.expr):
+    cache = place.module.modulus_cache
+    if place.function not in cache:
+        cache[place.function] = _moduli(place)
+    moduli = cache[place.function]
+    for node in place.all(ast.expr) if moduli else ():
         weight = countable(place, node)
         if weight <= 0 or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod)):
             continue
@@ -397,6 +400,6 @@ PATTERNS = (
     Pattern("operand-order", "arithmetic", "the operands are exchanged", 0.35, order, order),
     Pattern("sign", "arithmetic", "the sign is wrong", 0.25, sign, sign),
     Pattern("missing-modulo", "arithmetic", "a number does not wrap around", 0.25, remainder),
-    Pattern("missing-clamp", "arithmetic", "a number is not kept within its bounds", 0.07, clamp),
+    Pattern("missing-clamp", "arithmetic", "a number is not kept within its bounds", 0.07, clamp, ceiling=0.8),
     Pattern("missing-extreme", "arithmetic", "an extreme or total is overwritten, not accumulated", 0.25, accumulate),
 )

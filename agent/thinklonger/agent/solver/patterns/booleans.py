@@ -91,16 +91,25 @@ def known_conditions(place: Place, limit: int = 30) -> list[tuple[str, float]]:
 def _gather(place: Place) -> list[tuple[str, float, str]]:
     found: dict[str, tuple[str, float, str]] = {}
     names = place.scope.visible
-    others = [p for p in place.module.places if p.function is place.function]
-    others += [p for p in place.module.places if p.function is not place.function]
-    for other in others:
+    known = _all_conditions(place)
+    own = [row for row in known if row[0].function is place.function]
+    for other, text, dump, read in own + [row for row in known if row[0].function is not place.function]:
         near = 1.0 if other.function is place.function else 0.6 if other.klass and other.klass is place.klass else 0.4
-        for node in conditions(other):
-            dump = ast.dump(node)
-            if dump in found or not _readable(node, names):
-                continue
-            found[dump] = (other.segment(node), near, dump)
+        if dump not in found and read is not None and read <= names:
+            found[dump] = (text, near, dump)
     return list(found.values())
+
+
+def _all_conditions(place: Place) -> list[tuple[Place, str, str, frozenset[str] | None]]:
+    """All conditions of the file: where, source, dump, and the names that each reads (None: it can't be copied)."""
+    rows = place.module.all_conditions
+    if rows is None:
+        rows = place.module.all_conditions = [
+            (other, other.segment(node), ast.dump(node), _read(node))
+            for other in place.module.places
+            for node in conditions(other)
+        ]
+    return rows
 
 
 def mapped(place: Place, limit: int = 12) -> list[tuple[str, float]]:
@@ -130,10 +139,12 @@ def mapped(place: Place, limit: int = 12) -> list[tuple[str, float]]:
     return list(found.items())[:limit]
 
 
-def _readable(node: ast.expr, names: frozenset[str]) -> bool:
-    return all(inner.id in names for inner in ast.walk(node) if isinstance(inner, ast.Name)) and not any(
-        isinstance(inner, ast.NamedExpr | ast.Yield | ast.Await) for inner in ast.walk(node)
-    )
+def _read(node: ast.expr) -> frozenset[str] | None:
+    """The names of a condition; None for one that binds a name or suspends its function."""
+    inside = list(ast.walk(node))
+    if any(isinstance(inner, ast.NamedExpr | ast.Yield | ast.Await) for inner in inside):
+        return None
+    return frozenset(inner.id for inner in inside if isinstance(inner, ast.Name))
 
 
 def synthesized(place: Place, limit: int = 40) -> list[tuple[str, float]]:

@@ -303,6 +303,7 @@ _STRING_CALLS = ("strip()", "lower()", "upper()", "split()", "rstrip()", "lstrip
 
 def wrap(place: Place) -> Iterator[Edit]:
     """`x` → `list(x)`, `sorted(x)`, `len(x)`, `int(x)`, `abs(x)` and relatives."""
+    own = _own_wrappers(place)
     for node in place.all(ast.expr):
         parent = place.module.parent(node)
         if not _wrappable(node, parent):
@@ -324,20 +325,25 @@ def wrap(place: Place) -> Iterator[Edit]:
         for name, takes, weight in _WRAPPERS:
             fitting = 1.0 if found & takes else 0.35 if not found else 0.0
             if fitting and name != wrapped:
-                yield place.swap(node, f"{name}({text})", weight=weight * fitting * slot)
+                yield place.wrap(node, f"{name}({text})", weight=weight * fitting * slot)
         if "float" in found:
-            yield place.swap(node, f"round({text}, 2)", weight=0.6 * slot)
-        for callee in place.module.facts.callees:
-            if callee.required <= 1 <= callee.most and not callee.method and place.function is not None:
-                recursion = getattr(place.function.node, "name", "") == callee.name
-                yield place.swap(node, f"{callee.name}({text})", weight=0.4 if recursion else 0.25)
-            elif (
-                callee.required <= 1 <= callee.most
-                and callee.method
-                and place.klass is not None
-                and not callee.name.startswith("__")
-            ):
-                yield place.swap(node, f"self.{callee.name}({text})", weight=0.15)
+            yield place.wrap(node, f"round({text}, 2)", weight=0.6 * slot)
+        for name, weight in own:
+            yield place.wrap(node, f"{name}({text})", weight=weight)
+
+
+def _own_wrappers(place: Place) -> list[tuple[str, float]]:
+    """The file's own functions that a value can be given to, with weights; in source order."""
+    found: list[tuple[str, float]] = []
+    function = getattr(place.function.node, "name", "") if place.function is not None else ""
+    for callee in place.module.facts.callees:
+        if not callee.required <= 1 <= callee.most:
+            continue
+        if not callee.method and place.function is not None:
+            found.append((callee.name, 0.4 if callee.name == function else 0.25))
+        elif callee.method and place.klass is not None and not callee.name.startswith("__"):
+            found.append((f"self.{callee.name}", 0.15))
+    return found
 
 
 def _wrappable(node: ast.expr, parent: ast.AST | None) -> bool:
@@ -545,9 +551,10 @@ PATTERNS = (
     Pattern("argument-order", "call", "arguments are exchanged", 0.5, argument_order, argument_order),
     Pattern("needless-argument", "call", "an argument does not belong into the call", 0.2, drop_argument, add_argument),
     Pattern("missing-argument", "call", "an argument is missing from the call", 0.35, add_argument, drop_argument),
-    Pattern("missing-wrapper", "call", "a value is not converted", 0.25, wrap, unwrap),
+    Pattern("missing-wrapper", "call", "a value is not converted", 0.25, wrap, unwrap, ceiling=0.9),
     Pattern("needless-wrapper", "call", "a value is converted that should stay as it is", 0.3, unwrap, wrap),
-    Pattern("missing-method", "call", "a value is not cleaned up, copied or opened up", 0.2, method, unwrap),
+    Pattern("missing-method", "call", "a value is not cleaned up, copied or opened up", 0.2, method, unwrap,
+            ceiling=0.8),
     Pattern("call-parentheses", "call", "a function is named where it should be called, or the reverse", 0.25,
             call_parentheses, call_parentheses),
     Pattern("type-name", "call", "the wrong type or function is handed on", 0.35, type_name, type_name),

@@ -218,7 +218,7 @@ PATTERNS = (
     Pattern("number", "constant", "a number is wrong", 0.5, numbers, numbers),
     Pattern("truth-value", "constant", "`True` and `False` are confused", 0.55, truth, truth),
     Pattern("starting-value", "constant", "a starting or default value is of the wrong kind", 0.35, start, start),
-    Pattern("string", "constant", "a string literal is wrong", 0.3, strings, strings),
-    Pattern("literal-for-name", "constant", "a literal stands where a variable was meant", 0.18, none),
+    Pattern("string", "constant", "a string literal is wrong", 0.3, strings, strings, ceiling=0.6),
+    Pattern("literal-for-name", "constant", "a literal stands where a variable was meant", 0.18, none, ceiling=0.8),
     Pattern("number-for-name", "constant", "a number stands where a variable was meant", 0.15, named),
 )  # fmt: skip

@@ -377,9 +377,9 @@ PATTERNS = (
     Pattern("subscript", "container", "the wrong item is taken", 0.4, subscripts, subscripts),
     Pattern("missing-key", "container", "a key may be missing", 0.3, missing_key, missing_key),
     Pattern("tuple-order", "container", "the parts of a tuple are exchanged", 0.4, tuple_order, tuple_order),
-    Pattern("nesting", "container", "a value is nested too deep or not deep enough", 0.12, tuple_parts),
+    Pattern("nesting", "container", "a value is nested too deep or not deep enough", 0.12, tuple_parts, ceiling=0.7),
     Pattern("alias", "container", "one mutable value is shared where copies are meant", 0.5, aliases),
-    Pattern("comprehension", "container", "a comprehension keeps too much or too little", 0.3, filters),
+    Pattern("comprehension", "container", "a comprehension keeps too much or too little", 0.3, filters, ceiling=0.7),
     Pattern("choice", "container", "a conditional expression chooses wrongly", 0.45, choice, choice),
-    Pattern("missing-fallback", "container", "a value may be empty and lacks a fallback", 0.08, fallback),
+    Pattern("missing-fallback", "container", "a value may be empty and lacks a fallback", 0.08, fallback, ceiling=0.5),
 )  # fmt: skip

@@ -583,5 +583,5 @@ PATTERNS = (
         structural=True,
     ),
     Pattern("await", "flow", "await is missing or too much", 0.5, wait, wait),
-    Pattern("else-branch", "flow", "the other case is not handled", 0.12, else_branch, structural=True),
+    Pattern("else-branch", "flow", "the other case is not handled", 0.12, else_branch, structural=True, ceiling=0.7),
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from thinklonger.agent.solver.pattern import Pattern
 from thinklonger.agent.solver.patterns.booleans import known_conditions, mapped, synthesized
-from thinklonger.agent.solver.place import Edit, Function, Loop, Place, short
+from thinklonger.agent.solver.place import Edit, Function, Loop, Place
 from thinklonger.agent.solver.scope import Variable
 
 _LITERALS = ("None", "[]", "0", "False", "True", "''", "1", "-1", "{}", "set()", "()", "0.0")
@@ -160,7 +160,7 @@ def _early(place: Place, value: ast.expr) -> bool:
 
 def _guard(place: Place, test: str, action: str, weight: float) -> Iterator[Edit]:
     text = f"if {test}:\n{place.module.indent_step}{action}"
-    made = place.before(text, weight=min(weight, 1.0), note=f"`if {short(test)}: {action}` comes first")
+    made = place.before(text, weight=min(weight, 1.0), note="")
     if made:
         yield made
 
@@ -228,7 +228,7 @@ def own_guard(place: Place) -> Iterator[Edit]:
 
 
 PATTERNS = (
-    Pattern("base-case", "guard", "a special case is not handled first", 0.2, base_case, structural=True),
+    Pattern("base-case", "guard", "a special case is not handled first", 0.2, base_case, structural=True, ceiling=0.9),
     Pattern("sibling-guard", "guard", "a check that siblings make is missing", 0.3, own_guard, structural=True),
     Pattern("skip", "guard", "a case should be skipped", 0.12, skip, structural=True),
 )

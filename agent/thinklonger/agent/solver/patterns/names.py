@@ -270,7 +270,9 @@ PATTERNS = (
     Pattern("variable", "name", "the wrong variable is used", 0.5, variable, variable),
     Pattern("attribute", "name", "the wrong attribute is used", 0.35, attribute, attribute),
     Pattern("own-attribute", "name", "a local and an attribute of the object are confused", 0.3, own_attribute),
-    Pattern("receiver", "name", "a step along a link is missing or too much", 0.2, receiver),
-    Pattern("index-presence", "name", "a container is used where its item is meant, or the reverse", 0.2, index),
-    Pattern("expression", "name", "another expression of the function was meant", 0.14, expression),
+    Pattern("receiver", "name", "a step along a link is missing or too much", 0.2, receiver, ceiling=0.8),
+    Pattern(
+        "index-presence", "name", "a container is used where its item is meant, or the reverse", 0.2, index, ceiling=0.6
+    ),
+    Pattern("expression", "name", "another expression of the function was meant", 0.14, expression, ceiling=0.8),
 )

@@ -192,8 +192,8 @@ def flush(place: Place) -> Iterator[Edit]:
     """What a loop does with what it gathered, done once more after it, if anything is left."""
     if not isinstance(place.node, Loop) or place.function is None or not place.alone:
         return
-    for other in place.module.places:
-        inside = place.line < other.line <= place.last_line and not other.blocks and "\n" not in other.text
+    for other in place.inside:
+        inside = not other.blocks and place.line < other.line and "\n" not in other.text
         node = other.node
         gathers = isinstance(node, ast.AugAssign) or (
             isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Yield)
@@ -711,6 +711,7 @@ PATTERNS = (
         0.3,
         initialize,
         structural=True,
+        ceiling=0.11,
     ),
     Pattern("missing-import", "statement", "a module is used and not imported", 0.9, import_missing, structural=True),
 )
