@@ -43,12 +43,14 @@ class _Input(msgspec.Struct, frozen=True):
     names: list[str]
     arguments: list[object]
     origin: Origin
+    seed: int = -1
 
 
 class _Outcome(msgspec.Struct, frozen=True):
     kind: OutcomeKind
     value: object = None
     exception: str = ""
+    said: object = None
     changed: list[tuple[int, object]] = []
     printed: str = ""
     odd: str = ""
@@ -163,7 +165,8 @@ def _compared(answer: _Answer, survivors: Sequence[Survivor], seconds: float) ->
 def _input(given: _Input) -> CallInput:
     arguments = tuple(cast("list[Plain]", given.arguments))
     receiver = bool(given.names) and given.names[0] == "self"
-    return CallInput(given.function, call(given.function, given.names, arguments), arguments, given.origin, receiver)
+    words = call(given.function, given.names, arguments)
+    return CallInput(given.function, words, arguments, given.origin, receiver, given.seed)
 
 
 def _silent(answer: _Answer) -> frozenset[int]:
@@ -186,10 +189,12 @@ def _outcome(outcome: _Outcome, given: _Input, *, whole: bool) -> CallOutcome:
     value = cast("Plain", outcome.value)
     counted = whole or (bool(given.names) and given.names[0] == "self")
     changed = [[place, cast("Plain", form)] for place, form in outcome.changed if whole or place == 0]
-    left = cast("Plain", changed if counted else [])
+    called = [[place, cast("Plain", form)] for place, form in outcome.changed if _is_callable(form)]
+    left = cast("Plain", changed if counted else called)
+    said = cast("Plain", outcome.said)
     return CallOutcome(
         kind=outcome.kind,
-        digest=digest_of(outcome.kind, value, outcome.exception, outcome.printed, left),
+        digest=digest_of(outcome.kind, value, outcome.exception, said, outcome.printed, left, called),
         words=_words(outcome, value, left),
         value=value,
         exception=outcome.exception,
@@ -197,9 +202,18 @@ def _outcome(outcome: _Outcome, given: _Input, *, whole: bool) -> CallOutcome:
     )
 
 
+def _is_callable(form: object) -> bool:
+    """Whether it is a function of a test's: what its calls leave behind is an effect of the code that calls it."""
+    return isinstance(form, dict) and "callable" in form
+
+
 def _words(outcome: _Outcome, value: Plain, changed: Plain) -> str:
     if outcome.kind is OutcomeKind.RAISED:
-        return f"raise {outcome.exception}"
+        said = cast("list[Plain]", outcome.said or [])
+        return f"raise {outcome.exception}" + (f"({', '.join(map(shown, said))})" if said else "")
+    if value is not None and isinstance(changed, list) and changed:
+        effects = [form for _, form in cast("list[list[Plain]]", changed) if _is_callable(form)]
+        return ", ".join([shown(value), *map(shown, effects)])
     if value is None and isinstance(changed, list) and changed:
         return shown(cast("list[list[Plain]]", changed)[0][1])
     return shown(value)

@@ -81,7 +81,8 @@ class Origin(StrEnum):
 class CallInput:
     """One call that every candidate was given: the callable, its arguments in words and in canonical form.
 
-    `receiver`: whether the first argument is the object that the method is called on.
+    `receiver`: whether the first argument is the object that the method is called on. `seed`: where among the inputs
+    the recorded call stands that a varied one was made of, -1 for recorded ones and where that was not kept.
     """
 
     function: str
@@ -89,6 +90,7 @@ class CallInput:
     arguments: tuple[Plain, ...]
     origin: Origin
     receiver: bool = False
+    seed: int = -1
 
 
 class OutcomeKind(StrEnum):

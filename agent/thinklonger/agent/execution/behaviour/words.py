@@ -61,6 +61,9 @@ def _tagged(plain: Mapping[str, Plain]) -> str:
             text = _listed("iter([" if kind == "iterator" else f"{plain['type']}([", items, "])")
         case "bytes":
             text = repr(bytes.fromhex(str(inner)))
+        case "callable":
+            cells = cast("Sequence[Sequence[Plain]]", plain.get("cells") or ())
+            text = f"{inner}({', '.join(f'{name}={_written(item)}' for name, item in cells)})"
         case "object":
             text = _instance(str(inner), plain.get("state"))
         case _:
@@ -80,4 +83,7 @@ def _instance(name: str, state: Plain) -> str:
     return f"{name}({', '.join(parts)})"
 
 
-_KINDS = ("float", "tuple", "set", "dict", "ordered", "iterator", "sequence", "bytes", "object", "name", "ref", "cut")
+_KINDS = (
+    *("float", "tuple", "set", "dict", "ordered", "iterator", "sequence", "bytes", "callable", "object", "name"),
+    *("ref", "cut"),
+)

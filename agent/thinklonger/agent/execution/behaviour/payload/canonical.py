@@ -2,7 +2,8 @@
 
 `None`, `bool`, `int`, `str` and lists stand for themselves; all else is a dict with one key that names the type:
 `float` (rounded to nine decimals), `bytes`, `tuple`, `set`, `dict` (pairs), `iterator` (drained), `object` (type,
-state), `name` (functions, classes, modules), `ref` (a value inside itself), `cut` (too deep or too large).
+state), `name` (functions, classes, modules), `callable` (a test's function with the values that it closes over, which
+its calls may change), `ref` (a value inside itself), `cut` (too deep or too large).
 """
 
 # Values of the code under test can be anything at all, so what is inside them is unknown to the type checker:
@@ -26,6 +27,7 @@ NODES = 4000
 DRAINED = 200
 TEXT = 2000
 DIGITS = 10**600
+TEST_FILES: set[str] = set()  # where functions are defined whose state counts; filled when the tests are known
 
 _ATOMS = frozenset({type(None), bool, int, float, str, bytes, bytearray, complex})
 _NAMED = (
@@ -74,7 +76,13 @@ class Canon:
         if kind.__name__ == "Omitted":
             return {"omitted": True}
         name = _name(value)
-        return self._other(kind, value) if name is None else {"name": name}
+        return self._other(kind, value) if name is None else self._named(name, value)
+
+    def _named(self, name: str, value: Value) -> Value:
+        if isinstance(value, types.FunctionType) and value.__closure__ and value.__code__.co_filename in TEST_FILES:
+            cells = [[cell, self.form(item)] for cell, item in closed_over(value)]
+            return {"callable": value.__name__, "cells": cells}
+        return {"name": name}
 
     def _other(self, kind: type, value: Value) -> Value:
         if isinstance(value, OrderedDict):
@@ -109,6 +117,17 @@ class Canon:
                 items.append({"cut": "iterator"})
                 break
         return items
+
+
+def closed_over(function: Value) -> list[tuple[str, Value]]:
+    """The variables that a function closes over, with their values."""
+    found: list[tuple[str, Value]] = []
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        try:
+            found.append((name, cell.cell_contents))
+        except ValueError:  # not set yet
+            continue
+    return found
 
 
 def state_of(value: Value) -> dict[str, Value] | None:

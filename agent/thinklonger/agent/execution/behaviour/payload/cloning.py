@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import copy
+import types
 from collections import deque
 from typing import Any, Tuple
 
-from .canonical import state_of
+from .canonical import TEST_FILES, closed_over, state_of
 
 Value = Any  # values of the code under test: anything at all
 Step = Tuple[str, Any]
@@ -75,7 +76,24 @@ def clone(value: Value, memo: dict[int, Value]) -> Value:
         for key, item in value.items():
             table[key if type(key) in ATOMS else clone(key, memo)] = clone(item, memo)
         return table
+    if kind is types.FunctionType and value.__code__.co_filename in TEST_FILES and value.__closure__:
+        return _function(value, memo)
     return copy.deepcopy(value, memo)
+
+
+def _function(value: types.FunctionType, memo: dict[int, Value]) -> types.FunctionType:
+    """A test's function with copies of what it closes over: its calls count anew each time, and show."""
+    cells = tuple(types.CellType() for _ in value.__closure__ or ())
+    made = types.FunctionType(value.__code__, value.__globals__, value.__name__, value.__defaults__, cells)
+    made.__kwdefaults__ = value.__kwdefaults__
+    made.__qualname__ = value.__qualname__
+    memo[id(value)] = made
+    for cell, old in zip(cells, value.__closure__ or ()):
+        try:
+            cell.cell_contents = clone(old.cell_contents, memo)
+        except ValueError:  # not set yet
+            continue
+    return made
 
 
 def sequence(value: Value) -> bool:
@@ -109,7 +127,19 @@ def children(value: Value, generic: str) -> list[tuple[Step, str, Value]]:
         pairs = list(value.items())[:CHILDREN]
         return [(("key", key), f"{generic}[{key if record else '*'}]", item) for key, item in pairs]
     if isinstance(value, (type, set, frozenset, Omitted)) or type(value) in ATOMS or callable(value):
+        return _cells(value)
+    return _parts(value)
+
+
+def _cells(value: Value) -> list[tuple[Step, str, Value]]:
+    """What a test's function closes over; nothing for other values."""
+    if type(value) is not types.FunctionType or value.__code__.co_filename not in TEST_FILES:
         return []
+    return [(("cell", name), f"{value.__qualname__}:{name}", item) for name, item in closed_over(value)]
+
+
+def _parts(value: Value) -> list[tuple[Step, str, Value]]:
+    """The attributes of an object."""
     state = {"items": value.items} if isinstance(value, Replayed) else state_of(value)
     if not state or type(value).__module__ in ("builtins", "re", "datetime", "decimal", "fractions", "pathlib"):
         return []
@@ -136,7 +166,10 @@ def walk(arguments: list[Value], limit: int = 240) -> list[tuple[Path, str, Valu
 def fetch(value: Value, path: Path) -> Value:
     """The value at a path."""
     for kind, key in path:
-        value = getattr(value, key) if kind == "attribute" else value[key]
+        if kind == "cell":
+            value = dict(closed_over(value))[key]
+        else:
+            value = getattr(value, key) if kind == "attribute" else value[key]
     return value
 
 
@@ -148,6 +181,10 @@ def replace(value: Value, path: Path, new: Value) -> Value:
     if kind == "attribute":
         inner = replace(getattr(value, key), rest, new)
         object.__setattr__(value, key, inner)
+        return value
+    if kind == "cell":
+        cell = value.__closure__[value.__code__.co_freevars.index(key)]
+        cell.cell_contents = replace(cell.cell_contents, rest, new)
         return value
     inner = replace(value[key], rest, new)
     if isinstance(value, tuple):

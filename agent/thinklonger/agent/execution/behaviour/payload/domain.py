@@ -12,15 +12,21 @@ for, and there two correct programs may well differ.
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, List
+import re
+from collections import deque
+from typing import Any, Callable, List, Tuple
 
-from .cloning import RECORD_ITEMS, sequence, walk
+from .canonical import state_of
+from .cloning import ATOMS, RECORD_ITEMS, sequence, walk
 
 Value = Any  # values of the code under test: anything at all
 Call = List[Value]
 Check = Callable[[Call], bool]
+Size = Tuple[str, str, str]  # a class, an attribute that holds items, one that holds a number
 
 POOL = 64  # values kept of one role
+CONTAINERS = frozenset({list, tuple, dict})
+_INNER = re.compile(r"\.(?:\d+|\*)|\[[^\]]*\]")  # one step into a sequence or a table
 OFTEN = 3  # so many times is no accident
 SOME, PLENTY = 2.5, 4.5  # bits: log2 of the orders that the sequences seen could have had (2.5: three items)
 
@@ -39,6 +45,8 @@ class Trait:
         self.ordered: dict[str, bool] = {"rising": True, "strict": True, "falling": True, "distinct": True}
         self.witness = 0.0
         self.spread = False
+        self.nested = False
+        self.keys: dict[str, None] = {}
 
     def see(self, value: Value) -> None:
         """Take in one value."""
@@ -57,6 +65,8 @@ class Trait:
             self._order(list(value))
         elif isinstance(value, (dict, set, frozenset)):
             self.lengths.append(len(value))
+            if isinstance(value, dict):
+                self.keys.update((key, None) for key in list(value)[:POOL] if type(key) is str)
 
     def _order(self, items: list[Value]) -> None:
         try:
@@ -158,29 +168,75 @@ class Domain:
         """Learn from recorded calls; they are only read. `constants` stand in the code that they call."""
         self.traits: dict[str, Trait] = {}
         self.classes: dict[type, int] = {}
+        self.recursive = recursive_roles(calls)
         for call in calls:
             per_call: dict[type, int] = {}
             for _, role, value in walk(call):
-                self.traits.setdefault(role, Trait()).see(value)
+                self.traits.setdefault(self.role(role), Trait()).see(value)
                 per_call[type(value)] = per_call.get(type(value), 0) + 1
             for kind, count in per_call.items():
                 self.classes[kind] = max(self.classes.get(kind, 0), count)
-        for trait in self.traits.values():
+        for role, trait in self.traits.items():
+            trait.nested = role in self.recursive
             trait.constants = [item for item in constants if type(item) is int]
             if str in trait.kinds and any(length != 1 for length in trait.lengths):
                 trait.letters.update((letter, None) for item in constants if type(item) is str for letter in item)
         self.relations = learned(calls)
+        self.limits = limits(calls)
+
+    def role(self, name: str) -> str:
+        """The role of a place: all that is inside of nested data plays one role, however deep it lies."""
+        for outer in self.recursive:
+            while name.startswith((f"{outer}.", f"{outer}[")):
+                name = outer + _INNER.sub("", name[len(outer) :], count=1)
+        return name
 
     def broken(self, call: Call) -> tuple[int, int]:
         """How many ranges and shapes, and how many relations, an input breaks; none inside the domain."""
         count = 0
         for _, role, value in walk(call):
-            trait = self.traits.get(role)
+            trait = self.traits.get(self.role(role))
             if trait is None:
                 count += 2
             elif not trait.keeps(value):
                 count += 1
-        return count, sum(1 for _, holds in self.relations if not safely(holds, call))
+        beyond = sum(1 for size, bound in _sizes([call]).items() if size in self.limits and not all(bound))
+        return count, beyond + sum(1 for _, holds in self.relations if not safely(holds, call))
+
+
+def recursive_roles(calls: list[Call]) -> list[str]:
+    """The roles of items, some of which are plain values and some hold such items again: lists of lists, tables."""
+    kinds: dict[str, set[type]] = {}
+    for call in calls:
+        for _, role, value in walk(call):
+            kinds.setdefault(role, set()).add(type(value))
+    found: list[str] = []
+    for role in sorted(kinds, key=len):
+        inside = any(role.startswith((f"{outer}.", f"{outer}[")) for outer in found)
+        if not inside and role.endswith(("*", "]")) and kinds[role] & ATOMS and kinds[role] & CONTAINERS:
+            found.append(role)
+    return found
+
+
+def limits(calls: list[Call]) -> frozenset[Size]:
+    """Which attribute of which class is never longer than the number in another one says: a buffer and its size."""
+    return frozenset(size for size, held in _sizes(calls).items() if len(held) >= OFTEN and all(held))
+
+
+def _sizes(calls: list[Call]) -> dict[Size, list[bool]]:
+    found: dict[Size, list[bool]] = {}
+    for call in calls:
+        for _, _, value in walk(call):
+            state = state_of(value) if type(value).__module__ != "builtins" else None
+            numbers = [name for name, item in (state or {}).items() if whole(item)]
+            holders = [
+                name for name, item in (state or {}).items() if isinstance(item, (list, tuple, dict, set, deque))
+            ]
+            for number in numbers:
+                for holder in holders:
+                    held = len((state or {})[holder]) <= (state or {})[number]
+                    found.setdefault((type(value).__qualname__, holder, number), []).append(held)
+    return found
 
 
 def safely(check: Check, call: Call) -> bool:

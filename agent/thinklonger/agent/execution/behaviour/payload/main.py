@@ -19,7 +19,7 @@ import time
 import types
 from typing import Any
 
-from .canonical import text
+from .canonical import TEST_FILES, text
 from .recording import Call, Recorder, State, distinct
 from .rehearsal import Rehearsal
 from .replay import Input, Job, Pool
@@ -133,6 +133,7 @@ class Work:
         def collected(test_files: set[str]) -> None:
             self.began = time.monotonic()
             recorder.is_test |= test_files
+            TEST_FILES.update(test_files)
             if candidate >= 0:
                 self.load()
                 self.become(candidate)
@@ -204,11 +205,12 @@ def chosen_inputs(work: Work) -> tuple[list[Input], list[dict[str, Value]]]:
     notes: list[dict[str, Value]] = []
     made: list[list[tuple[Input, dict[str, Value]]]] = []
     for group in by_function.values():
+        first = len(inputs)
         for call in group:
             given = Input(call.function, call.arguments)
             inputs.append(given)
             notes.append(_note(given, "red" if call.test in work.red else "green"))
-        made.append(_varied(work, group, int(work.request["inputs"]) // len(by_function)))
+        made.append(_varied(work, group, int(work.request["inputs"]) // len(by_function), first))
     for i in range(max((len(row) for row in made), default=0)):
         for row in made:
             if i < len(row):
@@ -217,7 +219,8 @@ def chosen_inputs(work: Work) -> tuple[list[Input], list[dict[str, Value]]]:
     return inputs, notes
 
 
-def _varied(work: Work, group: list[Call], limit: int) -> list[tuple[Input, dict[str, Value]]]:
+def _varied(work: Work, group: list[Call], limit: int, first: int) -> list[tuple[Input, dict[str, Value]]]:
+    """Variations of the calls of one function, whose recorded inputs begin at `first`, each with its note."""
     seeds = group[:SEEDS]
     rows: list[tuple[Input, dict[str, Value]]] = []
     constants = list(dict.fromkeys(work.constants + _constants(group[0].function.__code__, group[0].function.__doc__)))
@@ -226,17 +229,18 @@ def _varied(work: Work, group: list[Call], limit: int) -> list[tuple[Input, dict
         varied = "red-varied" if red else "green-varied"
         origin = "edge" if item.edge else "loose" if item.broken else varied
         given = Input(seeds[item.seed].function, item.arguments)
-        rows.append((given, _note(given, origin)))
+        rows.append((given, _note(given, origin, first + item.seed)))
     return rows
 
 
-def _note(given: Input, origin: str) -> dict[str, Value]:
+def _note(given: Input, origin: str, seed: int = -1) -> dict[str, Value]:
     function = given.function
     return {
         "function": getattr(function, "__qualname__", function.__name__),
         "names": list(function.__code__.co_varnames[: len(given.arguments)]),
         "arguments": given.forms,
         "origin": origin,
+        "seed": seed,
     }
 
 
@@ -281,6 +285,9 @@ def answer(work: Work) -> dict[str, Value]:
     if not complete:
         return {"problem": "no-time"}
     kept = [i for i in range(complete) if first.get(i) == again.get(i)]
+    place = {given: number for number, given in enumerate(kept)}
+    for i in kept:
+        notes[i]["seed"] = place.get(notes[i]["seed"], -1)
     table: dict[str, int] = {}
     rows = {
         str(candidate): [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dis
 import gc
 import inspect
 import io
@@ -26,6 +27,7 @@ from .cloning import ATOMS, OMITTED, clone
 
 Value = Any  # values of the code under test: anything at all
 
+_RAISE = dis.opmap["RAISE_VARARGS"]
 HANGS = 3  # after so many in one batch the rest of it is not run
 GRACE = 1.2  # wall-clock seconds without an answer after which a child is killed
 LINE = 24_000  # characters of one answer; a longer one keeps its digest only
@@ -107,7 +109,17 @@ def _result(given: Input, arguments: list[Value]) -> dict[str, Value]:
     except Hang:
         raise
     except BaseException as error:  # noqa: BLE001 (whatever the code under test raises is its outcome)
-        return {"kind": "raised", "exception": type(error).__name__}
+        return {"kind": "raised", "exception": type(error).__name__, "said": _said(error)}
+
+
+def _said(error: BaseException) -> Value:
+    """What the code's own `raise` says; nothing of an error that Python raises by itself."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or trace.tb_frame.f_code.co_code[trace.tb_lasti] != _RAISE:
+        return None
+    return canonical(clone(list(error.args), {}))
 
 
 def _changed(given: Input, arguments: list[Value]) -> list[Value]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any, Callable, Iterator
 
@@ -110,7 +111,7 @@ class Maker:
             if not places:
                 return
             path, role, value = places[self.rng.randrange(len(places))]
-            trait = self.domain.traits.get(role)
+            trait = self.domain.traits.get(self.domain.role(role))
             options = mutated(value, trait, self.rng) if trait is not None else []
             if options:
                 yield apply(call, seed, (path, options[self.rng.randrange(len(options))]), self.domain)
@@ -124,13 +125,13 @@ def _interleaved(rows: list[list[tuple[int, Path, Value]]]) -> list[tuple[int, P
 
 
 def _singles(index: int, call: Call, domain: Domain, rng: random.Random) -> list[tuple[int, Path, Value]]:
-    places = [place for place in walk(call) if domain.traits[place[1]].kinds]
+    places = [place for place in walk(call) if domain.traits[domain.role(place[1])].kinds]
     if len(places) > PLACES:
         head = places[: len(call)]
         places = head + rng.sample(places[len(call) :], PLACES - len(head))
     rows: list[list[tuple[int, Path, Value]]] = []
     for path, role, value in places:
-        options = mutated(value, domain.traits[role], rng)
+        options = mutated(value, domain.traits[domain.role(role)], rng)
         rng.shuffle(options)
         rows.append([(index, path, new) for new in options[:OPERATIONS]])
     return _interleaved(rows)
@@ -246,7 +247,28 @@ def _sized_like(value: Value, size: int) -> Value:
 
 
 def mutated(value: Value, trait: Trait, rng: random.Random) -> list[Value]:
-    """Values of the same type near this one."""
+    """Values of the same type near this one; inside of nested data, one level deeper and in another holder, too."""
+    near = _alike(value, trait, rng)
+    if trait.nested:
+        near = [item for pair in itertools.zip_longest(_held(value, trait), near, fillvalue=value) for item in pair]
+        near = [item for item in near if item is not value]
+    return near
+
+
+def _held(value: Value, trait: Trait) -> list[Value]:
+    """The value inside each kind of holder that is seen beside it; a sequence as another kind of sequence."""
+    holders = [kind for kind in (list, tuple) if kind in trait.kinds]
+    held: list[Value] = [kind([clone(value, {})]) for kind in holders]
+    if dict in trait.kinds:
+        names = [name for name in trait.keys if not isinstance(value, dict) or name not in value]
+        held += [{name: clone(value, {})} for name in names[:2]]
+    if type(value) in holders:
+        held += [kind(clone(value, {})) for kind in holders if kind is not type(value)]
+        held += [kind([*clone(value, {}), clone(value, {})]) for kind in holders]
+    return held
+
+
+def _alike(value: Value, trait: Trait, rng: random.Random) -> list[Value]:
     kind = type(value)
     if kind in _SCALARS:
         return _SCALARS[kind](value, trait, rng)
@@ -258,7 +280,9 @@ def mutated(value: Value, trait: Trait, rng: random.Random) -> list[Value]:
 
 
 def _record(value: Value, trait: Trait) -> bool:
-    return hasattr(value, "_fields") or (len(value) <= RECORD_ITEMS and len(set(trait.lengths)) <= 1)
+    return hasattr(value, "_fields") or (
+        not trait.nested and len(value) <= RECORD_ITEMS and len(set(trait.lengths)) <= 1
+    )
 
 
 def _numbers(value: int, trait: Trait, rng: random.Random) -> list[Value]:
