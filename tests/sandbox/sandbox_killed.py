@@ -18,6 +18,7 @@ from sandbox_contract import ENGINES, plant, shell
 
 from thinklonger.agent.protocols import SandboxSession
 from thinklonger.agent.sandbox.folders import sweep
+from thinklonger.agent.sandbox.groups import groups
 
 PR_SET_CHILD_SUBREAPER = 36
 PATIENCE_SECONDS = 5.0
@@ -75,7 +76,10 @@ def kill(engine: str, seconds: float, ground: Path) -> dict[str, object]:
     seconds = time.monotonic() - killed
     tempfile.tempdir = str(ground / "tmp")
     sweep()  # as the next start does: a launcher killed before its folder had a watcher leaves the folder until then
+    if engine == "bubblewrap":
+        groups()  # likewise
     return {
+        "groups": [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/thinklonger-*-{launcher.pid}-*")],
         "seconds": seconds,
         "orphans": orphans,
         "left": [line for line in Path("/proc/self/task").glob("*/children") if line.read_text().split()]

@@ -9,6 +9,7 @@ from pathlib import Path
 from sandbox_contract import READABLE, named, plant, python, run_all, shell
 
 from thinklonger.agent.protocols import Sandbox
+from thinklonger.agent.sandbox import risk
 from thinklonger.agent.types import Command, CommandResult, Ending, Limits
 
 MIB = 1 << 20
@@ -51,6 +52,51 @@ async def limit_of_memory(sandbox: Sandbox, ground: Path) -> None:
     one, two = await results(sandbox, ground, [python(code.format(size), limits=limits) for size in (160, 256)])
     assert one.output == b"160\n", one
     assert b"MemoryError" in two.output, two
+
+
+async def limit_of_memory_in_total(sandbox: Sandbox, ground: Path) -> None:
+    """Processes that together stay below the limit all live; those that together pass it don't, what they wrote counts.
+
+    Where bubblewrap's launcher can make no control group, `risk` must say so instead.
+    """
+    if sandbox.name == "bubblewrap" and (warning := risk(sandbox)) is not None:
+        assert warning.key == "sandbox.memory-risk"
+        return
+    limits = Limits(wall_seconds=30.0, memory_bytes=256 * MIB, scratch_bytes=200 * MIB)
+    written = "open('/tmp/big', 'wb').write(bytes(120 << 20))\n"
+    cases = [(4, ""), (9, ""), (3, written), (6, written)]
+    commands = [python(extra + TOGETHER.format(count), limits=limits) for count, extra in cases]
+    found = [result.output for result in await results(sandbox, ground, commands)]
+    assert found[0] == b"4 of 4\n", found
+    assert found[1] != b"9 of 9\n", found
+    assert found[2:] == [b"3 of 3\n", found[3]], found
+    assert found[3] != b"6 of 6\n", found
+
+
+TOGETHER = """
+import os, signal
+count, done = {}, os.pipe()
+made = []
+for _ in range(count):
+    pid = os.fork()
+    if pid == 0:
+        held = b"x" * (32 << 20)
+        os.write(done[1], b".")
+        signal.pause()
+    made.append(pid)
+dead, said = 0, 0
+os.set_blocking(done[0], False)
+while dead + said < count:
+    dead += os.waitpid(-1, os.WNOHANG)[0] > 0
+    try: said += len(os.read(done[0], count))
+    except BlockingIOError: pass
+while os.waitpid(-1, os.WNOHANG)[0]: dead += 1
+print(count - dead, "of", count, flush=True)
+for pid in made:
+    try: os.kill(pid, signal.SIGKILL)
+    except OSError: pass
+"""
+"""So many processes of 32 MiB and some at once; how many live when all have had theirs."""
 
 
 async def limit_of_processes(sandbox: Sandbox, ground: Path) -> None:

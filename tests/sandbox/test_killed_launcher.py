@@ -20,6 +20,7 @@ def assert_nothing_left(engine: str, said: dict[str, object]) -> None:
     """All that the launcher had started is gone in time."""
     assert said["left"] == [], said
     assert said["folders"] == [], said
+    assert said["groups"] == [], said
     assert said["mounts"] is True
     assert isinstance(said["seconds"], float)
     assert said["seconds"] < SECONDS[engine], said

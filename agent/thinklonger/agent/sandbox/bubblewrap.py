@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from thinklonger.agent.errors import SandboxError, boundary
 from thinklonger.agent.sandbox.confinement import View, look
+from thinklonger.agent.sandbox.groups import groups
 from thinklonger.agent.sandbox.holder import freeze, hold
 from thinklonger.agent.sandbox.inventory import Inventory, take_inventory
 from thinklonger.agent.sandbox.overlay import OverlaySession
@@ -58,12 +59,14 @@ class BubblewrapSandbox:
                 inventory = await asyncio.to_thread(take_inventory, root, files)
                 folder = await _ground(inventory, stack)
                 memory = MARGIN_BYTES + (inventory.bytes if folder is None else 0)
+                counting = await asyncio.to_thread(groups)
+                stack.push_async_callback(counting.close)
                 bound = [Path(path) for path in shown] if unprivileged() else []
                 holder = await stack.enter_async_context(hold(memory, folder, bound))
                 await freeze(holder, root, inventory)
             sources = {path: f"/sys/{number}" if bound else str(path) for number, path in enumerate(shown)}
             view = View(top, sources, git=has_git)
-            yield OverlaySession(holder, view, inventory)
+            yield OverlaySession(holder, view, inventory, counting)
 
 
 async def _ground(inventory: Inventory, stack: AsyncExitStack) -> Path | None:

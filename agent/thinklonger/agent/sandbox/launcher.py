@@ -1,14 +1,13 @@
 """Who made a container: enough to tell whether that process still lives, and a sweep of what dead ones left."""
 
 import os
-import platform
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from thinklonger.agent.sandbox.client import Client
 from thinklonger.agent.sandbox.container import TTL_SECONDS, remove
+from thinklonger.agent.sandbox.living import here, identity
 
 RUN, LAUNCHER, EXPIRES = "thinklonger.run", "thinklonger.launcher", "thinklonger.expires"
 
@@ -18,16 +17,11 @@ def labels(run: str) -> Mapping[str, str]:
     return {RUN: run, LAUNCHER: identity(os.getpid()), EXPIRES: str(int(time.time()) + TTL_SECONDS)}
 
 
-def identity(pid: int) -> str:
-    """A process of this machine, in words that no later process will have: where, which, since when."""
-    return f"{_here()}/{pid}/{_since(pid)}"
-
-
 def is_dead(found: Mapping[str, str]) -> bool:
     """Whether these labels are of a launcher that is gone; one elsewhere counts as gone when its time is up."""
     launcher = found.get(LAUNCHER, "")
     where, pid, _ = launcher.rsplit("/", 2) if launcher.count("/") > 1 else ("", "", "")
-    if where == _here() and pid.isdecimal():
+    if where == here() and pid.isdecimal():
         return identity(int(pid)) != launcher
     expires = found.get(EXPIRES, "")
     return expires.isdecimal() and int(expires) < time.time()
@@ -49,24 +43,3 @@ def sweep(client: Client) -> None:
         if is_dead(each["Labels"] or {}):
             with suppress(APIError):
                 client.remove_image(each["Id"], force=True)
-
-
-def _here() -> str:
-    """This machine since its start, and this process's view of the others."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-        return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
-    except OSError:
-        return platform.node()
-
-
-def _since(pid: int) -> str:
-    """When the process started; empty where there is none, or nobody says."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(") ")[2].split()[19]
-    except OSError:
-        try:
-            os.kill(pid, 0)
-        except OSError:
-            return ""
-        return "-"

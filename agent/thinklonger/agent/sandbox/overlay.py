@@ -13,6 +13,7 @@ from thinklonger.agent.sandbox import seccomp
 from thinklonger.agent.sandbox.artifacts import collect
 from thinklonger.agent.sandbox.bytecode import valid_bytecode
 from thinklonger.agent.sandbox.confinement import HOME, OUT, PAYLOAD, SCRATCH, Descriptors, View, Workplace, confine
+from thinklonger.agent.sandbox.groups import Groups, environment
 from thinklonger.agent.sandbox.holder import Holder
 from thinklonger.agent.sandbox.inventory import Inventory
 from thinklonger.agent.sandbox.layering import PAYLOAD_MODE, SCRATCH_MODE, Tape, check, lay
@@ -34,13 +35,14 @@ KEEPING = Limits(wall_seconds=60.0)
 class OverlaySession:
     """A frozen tree inside a holder, and what lies over it for all layers: the bytecode that was kept."""
 
-    def __init__(self, holder: Holder, view: View, inventory: Inventory) -> None:
-        """Take over a holder that the tree is frozen into."""
+    def __init__(self, holder: Holder, view: View, inventory: Inventory, groups: Groups) -> None:
+        """Take over a holder that the tree is frozen into, and where commands are counted together."""
         self.root = view.root
         self.skipped = inventory.skipped
         self.holder = holder
         self.view = view
         self.times = inventory.files
+        self.groups = groups
         self._below = [f"{WORK}/base"]
         self._layers = 0
 
@@ -131,9 +133,13 @@ class OverlayLayer:
                 argv = (*self._making(command.limits, is_new=is_new), *confined, *limits, *command.argv)
                 spawn = holder.enter(argv, (status,) if filtering is None else (status, filtering))
                 tape = self._tape(command, is_new=is_new)
+                group, groups = f"{self.name}.{self._runs}", self._session.groups
+                counted = groups.enter(group, command.limits)
+                spawn = replace(spawn, argv=(*counted, *spawn.argv), env=environment(), stdin=tape)
                 try:
-                    finished = await supervise(replace(spawn, stdin=tape), command.limits, on_output)
+                    finished = await supervise(spawn, command.limits, on_output)
                 finally:
+                    groups.leave(group)
                     os.set_blocking(reading, False)
                     said = _said(answers.read(STATUS_BYTES) or b"")
                     if "child-pid" in said and "exit-code" not in said:

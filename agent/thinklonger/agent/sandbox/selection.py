@@ -66,4 +66,10 @@ def _make(choice: SandboxChoice, settings: SandboxSettings) -> Sandbox:
 
 def risk(sandbox: Sandbox) -> Message | None:
     """What a person should know before code runs in this sandbox; None where there is nothing to warn of."""
-    return Message("sandbox.none-risk") if sandbox.name == SandboxChoice.NONE else None
+    if sandbox.name == SandboxChoice.NONE:
+        return Message("sandbox.none-risk")
+    if sandbox.name == SandboxChoice.BUBBLEWRAP:
+        from thinklonger.agent.sandbox.groups import are_counted_together  # noqa: PLC0415 - Linux only
+
+        return None if are_counted_together() else Message("sandbox.memory-risk")
+    return None
