@@ -7,7 +7,7 @@ Each run is a `resolve`, a `verify` of a given patch or a `runs verify` of an ea
 small repository with a bug, as a process of its own. It is left alone, or stopped at a random moment (SIGINT and
 SIGHUP to its group, SIGTERM, SIGKILL), or gets a disk that fills up: a tmpfs of random size, or with few inodes, as
 its state, cache or temporary folder. With `--sandbox docker` (an engine has to answer; one worker) `--restart-engine`
-is a command that restarts the engine, run at a random moment of some runs.
+is a command that restarts the engine, run at a random moment of some runs (`.ci/docker restart` is one).
 
 Workers are processes with a mount namespace of their own, so that nothing that they mount is seen elsewhere; where
 that is not allowed the disks stay as they are, and it is said. Each worker is the reaper of every orphan below it, so
@@ -49,6 +49,8 @@ HUNG_SECONDS = 120.0
 START_SECONDS = 1.0
 """Earlier than this the interpreter may not have come to our code yet, and a signal ends it by itself."""
 PLACES = ("state", "cache", "tmp")
+RESTART = "restart"
+"""What a worker says to have the engine restarted."""
 ON_DISK = "bubblewrap-on-disk"
 CLI = ("-m", "thinklonger.cli")
 CLI_ON_DISK = (
@@ -237,11 +239,18 @@ class Ended:
     seconds: float
     gone: float
     asked: bool
+    pid: int
     out: str
     err: str
 
 
-def run_one(command: list[str], home: Home, fate: Fate, restart: str) -> Ended:
+def ask_for_restart() -> None:
+    """Have the leader restart the engine: what a worker starts is below it, and would count as left behind."""
+    print(RESTART, flush=True)
+    sys.stdin.readline()
+
+
+def run_one(command: list[str], home: Home, fate: Fate) -> Ended:
     """Start a run, let its fate happen, and wait until all that it had started is gone."""
     full = fate.place if fate.kind == "full" else ""
     with tempfile.TemporaryFile(dir=home.path) as out, tempfile.TemporaryFile(dir=home.path) as err:
@@ -255,7 +264,7 @@ def run_one(command: list[str], home: Home, fate: Fate, restart: str) -> Ended:
         asked = process.poll() is None and bool(fate.moment)
         began = time.monotonic()
         if asked and fate.kind == "engine":
-            subprocess.run(["sh", "-c", restart], check=False, capture_output=True)
+            ask_for_restart()
         elif asked and fate.kind in ("SIGINT", "SIGHUP"):
             os.killpg(process.pid, signal.Signals[fate.kind])
         elif asked:
@@ -276,10 +285,10 @@ def run_one(command: list[str], home: Home, fate: Fate, restart: str) -> Ended:
             file.seek(0)
             texts.append(file.read().decode(errors="replace"))
         gone = time.monotonic() - (began if asked else ended)
-        return Ended(999 if hung else code, ended - started, gone, asked, *texts)
+        return Ended(999 if hung else code, ended - started, gone, asked, process.pid, *texts)
 
 
-def left_by(ended: Ended, home: Home, fate: Fate, repository: str, containers: Callable[[], int]) -> dict[str, int]:
+def left_by(ended: Ended, home: Home, fate: Fate, repository: str, containers: Callable[[str], int]) -> dict[str, int]:
     """Everything that must be zero, counted."""
     full = fate.place if fate.kind == "full" else ""
     records = [*(home.path / "state").glob("runs/*"), *home.folder("state", full).glob("runs/*")]
@@ -289,13 +298,19 @@ def left_by(ended: Ended, home: Home, fate: Fate, repository: str, containers: C
     return {
         "processes": len(children()),
         "mounts": len(mounts() - allowed_mounts),
+        "control groups": 0 if fate.kind == "SIGKILL" else len(control_groups(ended.pid)),
         "folders": len(list(home.folder("tmp", full).iterdir())) + len(halves),
         "shared memory": len(shared_memory() - home.shared),
-        "containers, volumes, images": containers(),
+        "containers, volumes, images": containers(fate.kind),
         "changed trees": int(tree_digest(home.repositories[repository]) != home.trees[repository]),
         "broken records": sum(not loads(path) for path in records),
         "odd exits": int(ended.code not in expected(ended, fate)) + int(trouble) + int(not told(ended)),
     }
+
+
+def control_groups(pid: int) -> list[Path]:
+    """The groups that a run made for its commands; those of a killed one go when the next starts."""
+    return list(Path("/sys/fs/cgroup").glob(f"*/thinklonger-*-{pid}-*"))
 
 
 def expected(ended: Ended, fate: Fate) -> set[int]:
@@ -331,10 +346,16 @@ def loads(folder: Path) -> bool:
 # ── containers ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def engine_counter() -> Callable[[], int]:
-    """Counts the engine's containers, volumes and images beyond those of now; raises OSError where none answers."""
+def engine_counter() -> Callable[[str], int]:
+    """Counts the engine's containers, volumes and images beyond those of now; raises OSError where none answers.
+
+    After a run that could not clean up itself, killed or left by the engine, what the next session's sweep removes is
+    not counted: the session's image can't remove itself.
+    """
     import docker
     from docker.errors import DockerException
+
+    from thinklonger.agent.sandbox import launcher
 
     client = docker.from_env()
 
@@ -345,10 +366,12 @@ def engine_counter() -> Callable[[], int]:
 
     before = names()
 
-    def count() -> int:
+    def count(fate: str) -> int:
         deadline = time.monotonic() + GRACE_SECONDS
         while True:
             try:
+                if fate in ("SIGKILL", "engine"):
+                    launcher.sweep(client.api)
                 more = len(names() - before)
             except (OSError, DockerException):
                 more = -1  # the engine is starting
@@ -385,7 +408,7 @@ def work(options: argparse.Namespace) -> int:
         path = Path(tempfile.mkdtemp(prefix="soak-")).resolve()
         stack.callback(shutil.rmtree, path, ignore_errors=True)
         home = prepare(path)
-        containers = engine_counter() if "docker" in options.sandbox else int
+        containers = engine_counter() if "docker" in options.sandbox else (lambda _: 0)
         whole = dict.fromkeys(options.sandbox, 4.0)
         for number in range(options.runs):
             if time.monotonic() > deadline:
@@ -394,7 +417,7 @@ def work(options: argparse.Namespace) -> int:
             sandbox = chance.choice(options.sandbox)
             job = chance.choice(["resolve", "resolve", "verify", "runs verify"])
             fate = fate_of(chance, whole[sandbox], can_mount=options.can_mount, restart=options.restart_engine)
-            ended, left = one(home, (repository, job, sandbox), fate, options, containers)
+            ended, left = one(home, (repository, job, sandbox), fate, containers)
             if fate.kind == "whole" and job != "runs verify":
                 whole[sandbox] = 0.7 * whole[sandbox] + 0.3 * ended.seconds
             bad = any(left.values())
@@ -407,12 +430,12 @@ def work(options: argparse.Namespace) -> int:
 
 
 def one(
-    home: Home, what: tuple[str, str, str], fate: Fate, options: argparse.Namespace, containers: Callable[[], int]
+    home: Home, what: tuple[str, str, str], fate: Fate, containers: Callable[[str], int]
 ) -> tuple[Ended, dict[str, int]]:
     """One run and what it left; what is left is then removed, so that it does not count twice."""
     repository, job, sandbox = what
     with small_disk(home, fate):
-        ended = run_one(command_of(home, repository, job, sandbox), home, fate, options.restart_engine)
+        ended = run_one(command_of(home, repository, job, sandbox), home, fate)
         left = left_by(ended, home, fate, repository, containers)
         for pid in children():
             os.kill(pid, signal.SIGKILL)
@@ -516,10 +539,14 @@ class Totals:
         return sum(left.values())
 
 
-def follow(process: "subprocess.Popen[str]", totals: Totals, worker: int) -> None:
-    """Read a worker's lines to their end."""
+def follow(process: "subprocess.Popen[str]", totals: Totals, worker: int, restart: str) -> None:
+    """Read a worker's lines to their end, and restart the engine when it asks."""
     for line in process.stdout or ():
-        if line.startswith("{"):
+        if line.strip() == RESTART and process.stdin is not None:
+            subprocess.run(["sh", "-c", restart], check=False, capture_output=True)
+            process.stdin.write("done\n")
+            process.stdin.flush()
+        elif line.startswith("{"):
             totals.take(line, worker)
         else:
             print(line, end="")
@@ -544,9 +571,10 @@ def lead(options: argparse.Namespace) -> int:
             words = ["--runs", str(runs), "--seconds", str(options.seconds), "--seed", str(options.seed + number)]
             words += ["--restart-engine", options.restart_engine, *(["--can-mount"] if wrapper else [])]
             command = [*wrapper, sys.executable, __file__, "--worker", *words, "--sandbox", *sandboxes]
-            workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            workers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
         readers = [
-            threading.Thread(target=follow, args=(process, totals, number)) for number, process in enumerate(workers)
+            threading.Thread(target=follow, args=(process, totals, number, options.restart_engine))
+            for number, process in enumerate(workers)
         ]
         for reader in readers:
             reader.start()
