@@ -19,6 +19,7 @@ class Anomalies:
     `crashes`: raises, where the base does something else, a type that no test shows. `hangs`: does not end, where
     the base does. `strangers`: returns a type that no test shows. `changed_red`, `changed_green`: differs from the
     base near a failing, near a passing test's input (a repair changes little that passing tests see).
+    `disturbed`: differs from the base near a test's call, red or green, on which it does what the base does.
     `invariants`: how many relations it breaks that the tests suggest and another behaviour keeps everywhere.
     `promises`: names of broken relations that are too particular to hold in several tests by chance.
     """
@@ -28,6 +29,7 @@ class Anomalies:
     strangers: float = 0.0
     changed_red: float = 0.0
     changed_green: float = 0.0
+    disturbed: float = 0.0
     invariants: int = 0
     promises: tuple[str, ...] = ()
 
@@ -89,6 +91,11 @@ def _measured(comparison: Comparison, behaviour: Behaviour) -> Anomalies:
         return sum(holding) / len(of) if of else 0.0
 
     base = comparison.base
+    spared = [
+        place
+        for place in varied
+        if (seed := comparison.inputs[place].seed) >= 0 and base[seed].digest == behaviour[seed].digest
+    ]
     return Anomalies(
         crashes=part(varied, holding=[crashes(base[place], behaviour[place]) for place in varied]),
         hangs=part(varied, holding=[hangs(base[place], behaviour[place]) for place in varied]),
@@ -101,4 +108,5 @@ def _measured(comparison: Comparison, behaviour: Behaviour) -> Anomalies:
         ),
         changed_red=part(red, holding=[base[place].digest != behaviour[place].digest for place in red]),
         changed_green=part(green, holding=[base[place].digest != behaviour[place].digest for place in green]),
+        disturbed=part(spared, holding=[base[place].digest != behaviour[place].digest for place in spared]),
     )

@@ -191,10 +191,9 @@ def _outcome(outcome: _Outcome, given: _Input, *, whole: bool) -> CallOutcome:
     changed = [[place, cast("Plain", form)] for place, form in outcome.changed if whole or place == 0]
     called = [[place, cast("Plain", form)] for place, form in outcome.changed if _is_callable(form)]
     left = cast("Plain", changed if counted else called)
-    said = cast("Plain", outcome.said)
     return CallOutcome(
         kind=outcome.kind,
-        digest=digest_of(outcome.kind, value, outcome.exception, said, outcome.printed, left, called),
+        digest=digest_of(outcome.kind, value, outcome.exception, outcome.printed, left, called),
         words=_words(outcome, value, left),
         value=value,
         exception=outcome.exception,

@@ -46,6 +46,15 @@ _TELLING = 6  # strength of a call with one of many possible answers
 _PLAIN = 3  # strength of a call with one of few possible answers: a truth value, nothing, an error
 _PLAIN_TEST = 4  # strength of a test whose calls could not be recorded
 FADING = 0.5  # each further member of a group adds this much less: near-copies of one edit are not more evidence
+MOVING = frozenset(
+    (
+        *("jump", "branch-order", "needless-block", "needless-else", "missing-else", "depth", "hoist", "else-branch"),
+        *("statement-order", "needless-statement", "missing-statement-donor", "missing-block", "missing-statement"),
+        *("missing-flush", "missing-counterpart", "missing-reset", "missing-update", "unconditional"),
+        *("base-case", "sibling-guard", "skip", "missing-raise", "unhandled"),
+    )
+)
+"""Patterns that move, insert or remove whole statements: so free that one of them passes most single failing tests."""
 DIFFERENCES = 3  # differences that a receipt tells
 
 
@@ -112,6 +121,11 @@ class Group:
     anomalies: Anomalies
 
     @property
+    def moving(self) -> bool:
+        """Whether nothing but moved, inserted or removed statements gives this behaviour."""
+        return all(item.pattern in MOVING for item in self.members)
+
+    @property
     def score(self) -> float:
         """How believable the behaviour is, as a logarithm; see `penalty`."""
         return math.log(max(self.weight, 1e-9)) - penalty(self.anomalies)
@@ -125,6 +139,10 @@ class Thresholds:
     the units of `strength_of`. `weight`: of the chosen group, as a part of the heaviest prior, where the tests'
     strength is below `strong`, and `weight_strong` from there on. `spread`: survivors may be at most this part of
     what was tried.
+
+    Where all members of the chosen group move, insert or remove statements, more is asked: `tried_moving` candidates
+    turned down, `running_moving` tests that run the changed lines, and at most `disturbed_moving` of the inputs changed
+    near calls on which the patch does what the base does.
 
     Tests of less than `strength` but at least `strength_few` do, if all else is clear: `share_few` of belief (which
     means that survivors behave alike), `weight_few`, and at least `tried_few` candidates that these tests turned down.
@@ -140,6 +158,9 @@ class Thresholds:
     weight: float = 0.2
     weight_strong: float = 0.1
     spread: float = 0.05
+    tried_moving: int = 400
+    running_moving: int = 2
+    disturbed_moving: float = 0.05
 
     def floor(self, strength: int) -> float:
         """How heavy the chosen group must be under tests of this strength."""
@@ -264,9 +285,21 @@ def doubts_about(groups: Sequence[Group], evidence: Evidence, thresholds: Thresh
         doubts.append(Message("verdict.unlikely"))
     if survivors > max(1.0, thresholds.spread * evidence.tried):
         doubts.append(Message("verdict.weak-tests", {"count": survivors, "tried": evidence.tried}))
+    if groups[0].moving and not _moved_rightly(groups[0], evidence, thresholds):
+        doubts.append(Message("verdict.moved"))
     if groups[0].anomalies.promises:
         doubts.append(Message("verdict.promise-broken", {"relation": ", ".join(groups[0].anomalies.promises)}))
     return tuple(doubts)
+
+
+def _moved_rightly(group: Group, evidence: Evidence, thresholds: Thresholds) -> bool:
+    """Whether tests and comparison bear a moved statement; where nothing was compared, its tests have to do."""
+    running = evidence.running.get(group.members[0].id, evidence.tests)
+    return (
+        evidence.tried >= thresholds.tried_moving
+        and running >= thresholds.running_moving
+        and group.anomalies.disturbed <= thresholds.disturbed_moving
+    )
 
 
 def _too_little(candidate: str, evidence: Evidence) -> Message:
