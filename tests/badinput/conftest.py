@@ -127,7 +127,7 @@ class Person:
         said = Said(process.returncode, (out or b"").decode(), (err or b"").decode(), time.monotonic() - began)
         report = json.loads(self.path("report.json").read_bytes())
         assert report["left"] == [], said
-        assert report["mounts"], said
+        assert report["mounts"] == [], said
         assert list(self.path("tmp").iterdir()) == [], said
         assert "Traceback" not in said.out + said.err, said
         assert "\x1b" not in said.out + said.err, said

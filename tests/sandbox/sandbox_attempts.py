@@ -409,8 +409,29 @@ attempt("tty", lambda: os.open("/dev/tty", os.O_RDWR))
 """What was tried. The limits' edges are in `sandbox_limits`, the filter's table in `sandbox_escapes`."""
 
 
-ENGINES_OWN = ("/overlay2/", "/containers/", "/volumes/", "/netns/")
-"""Mounts that a Docker engine on this machine makes for its containers, ours and others'."""
+TARGETS = """
+/usr/bin/thinklonger-test /usr/local/bin/python3 /usr/lib/x /etc/passwd /etc/hosts /bin/x /etc/ld.so.preload /x /run/x
+/var/x /root/x /etc/resolv.conf /etc/hostname /usr/bin/env /etc/shadow
+"""
+TOPS = ("/", "/dev/", "/etc/", "/usr/", "/run/", "/root/", "/var/", "/home/")
+OWN = (f"{os.path.dirname(os.__file__)}/sitecustomize.py", f"{sys.prefix}/x", sys.executable)  # noqa: PTH120
+WRITTEN = (*TARGETS.split(), *OWN, *(f"{top}{name}" for top in TOPS for name in ("fill0", "n0")))
+"""What the payloads try to write or to make on the host: nothing else that changes there is theirs."""
+
+
+def mounts(ground: Path) -> list[str]:
+    """The mounts that could come from us, by their place or their source; other things happen on the machine."""
+    lines = Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines()
+    return [line for line in lines if line.startswith("thinklonger ") or str(ground) in line or " /sys/work" in line]
+
+
+def _stamp(path: str) -> tuple[int, ...] | None:
+    """What a write would change of a file; None where there is none."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode, status.st_uid, status.st_nlink)
 
 
 @dataclass(slots=True)
@@ -430,20 +451,17 @@ class Host:
             content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() and not path.is_symlink() else ""
             files[str(path)] = (status.st_mode, status.st_uid, status.st_nlink, status.st_size, content)
         settings = ("kernel/core_pattern", "kernel/hostname", "net/ipv4/ip_forward", "vm/swappiness")
-        mounts = Path("/proc/self/mounts").read_text().splitlines()
         got = []
         for listener in self.listeners:
             with suppress(OSError):
                 got.append(listener.recv(10) if listener.type == socket.SOCK_DGRAM else str(listener.accept()))
         return {
             "files": files,
-            "mounts": [line for line in mounts if not any(word in line for word in ENGINES_OWN)],
+            "mounts": mounts(self.ground),
             "settings": [(Path("/proc/sys") / name).read_text() for name in settings],
             "victim": self.victim.poll(),
             "received": got,
-            "system": [
-                Path(path).stat().st_mtime_ns for path in ("/usr/bin", "/etc", "/usr/local/bin", sys.executable)
-            ],
+            "system": [_stamp(path) for path in WRITTEN],
         }
 
 

@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path, PurePosixPath
 
+from sandbox_attempts import mounts
 from sandbox_contract import ENGINES, plant, shell
 
 from thinklonger.agent.protocols import SandboxSession
@@ -54,7 +55,7 @@ def kill(engine: str, seconds: float, ground: Path) -> dict[str, object]:
     """Start a launcher, kill it after `seconds` (0: when its first command runs), wait for what it started to go."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     (ground / "tmp").mkdir()
-    mounts = Path("/proc/self/mounts").read_text()
+    before = mounts(ground)
     env = {**os.environ, "TMPDIR": str(ground / "tmp")}
     with subprocess.Popen(
         [sys.executable, __file__, "launch", engine, str(ground)], env=env, stdout=subprocess.PIPE
@@ -85,7 +86,7 @@ def kill(engine: str, seconds: float, ground: Path) -> dict[str, object]:
         "left": [line for line in Path("/proc/self/task").glob("*/children") if line.read_text().split()]
         and ["processes"],
         "folders": [entry.name for entry in (ground / "tmp").iterdir()],
-        "mounts": Path("/proc/self/mounts").read_text() == mounts,
+        "mounts": [line for line in mounts(ground) if line not in before],
     }
 
 

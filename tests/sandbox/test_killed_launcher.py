@@ -21,7 +21,7 @@ def assert_nothing_left(engine: str, said: dict[str, object]) -> None:
     assert said["left"] == [], said
     assert said["folders"] == [], said
     assert said["groups"] == [], said
-    assert said["mounts"] is True
+    assert said["mounts"] == [], said
     assert isinstance(said["seconds"], float)
     assert said["seconds"] < SECONDS[engine], said
 
