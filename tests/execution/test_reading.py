@@ -1,6 +1,7 @@
 """The report: sealed lines, however they arrive."""
 
 import json
+import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,3 +58,21 @@ def test_lines_survive_being_compacted(lines: set[int]) -> None:
 def test_terminal_escapes_are_removed() -> None:
     """What a test prints can't reach the person's terminal as commands."""
     assert clean("\x1b]0;title\x07\x1b[31mred\x1b[0m\x00\ttab\n") == "red\ttab\n"
+    assert clean("\x9b31mred\x9b0m \x9d0;title\x9c\x90q\x1b\\\x1bP+q544e\x1b\\\x1bcplain\x85") == "red plain"
+
+
+def test_what_turns_the_text_is_spelled_out() -> None:
+    """A record reads in the order in which it was printed, and loses nothing; other scripts stay as they are."""
+    assert clean("if admin\u202e\u2066 # \u0627\u0644 中文 ✓") == "if admin\\u202e\\u2066 # \u0627\u0644 中文 ✓"
+
+
+@given(st.text(st.characters() | st.sampled_from("\x1b\x9b\x9d\x9c\x90[]0;mPJ\\\x07\u202e\u2069")))
+def test_nothing_is_left_that_a_terminal_obeys(text: str) -> None:
+    """Whatever is printed: no control character but tab and line feed, no change of direction; twice is as once."""
+    found = clean(text)
+    assert all(char in "\t\n" or unicodedata.category(char) != "Cc" for char in found)
+    assert all(unicodedata.bidirectional(char) not in TURNING for char in found)
+    assert clean(found) == found
+
+
+TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")

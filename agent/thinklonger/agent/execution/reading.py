@@ -16,8 +16,15 @@ Record = Mapping[str, Any]
 REPORT = "report.jsonl"
 HANG = "hang.txt"
 OUTPUT_TAIL = 16_384
-ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]*[0-~]"
+)
+"""What moves a terminal: sequences with an end, strings to its title or clipboard, single characters; of 7 and 8 bits."""
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+TURNS = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What makes text read in another order than it is written."""
 HANG_FRAME = re.compile(r'^  File "(?P<path>.+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
 TRACE_FRAME = re.compile(r'^\s*File "(?P<path>.+?)", line (?P<line>\d+), in (?P<function>.+)$', re.MULTILINE)
 ERROR_LINE = re.compile(
@@ -148,8 +155,8 @@ def lines_of(lines: Mapping[str, Sequence[Sequence[int]]]) -> Mapping[PurePosixP
 
 
 def clean(text: str) -> str:
-    """The text without terminal escapes and control characters."""
-    return CONTROLS.sub("", ESCAPES.sub("", text))
+    """The text without terminal escapes and control characters; what turns the direction of reading is spelled out."""
+    return TURNS.sub(lambda found: f"\\u{ord(found[0]):04x}", CONTROLS.sub("", ESCAPES.sub("", text)))
 
 
 def tail(output: bytes) -> str:
