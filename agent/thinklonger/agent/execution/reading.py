@@ -21,7 +21,7 @@ ESCAPES = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)"
     r"|\x1b[ -/]*[0-~]"
 )
-"""What moves a terminal: sequences with an end, strings to its title or clipboard, single characters; of 7 and 8 bits."""
+"""What moves a terminal: sequences with an end, strings to its title or clipboard, single characters; 7 and 8 bits."""
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 TURNS = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """What makes text read in another order than it is written."""
