@@ -22,6 +22,10 @@ def watch_imports(server: Server) -> None:
 
     def get_code(self: importlib.machinery.SourceFileLoader, fullname: str) -> CodeType | None:
         server.touch(self.path)
+        if server.role == "scout" and self.path in server.watched:
+            code = server.functions.load(self.path, self.get_data(self.path))
+            if code is not None:
+                return code
         if self.path in server.patched_now:
             return self.source_to_code(self.get_data(self.path), self.path)  # type: ignore[no-any-return] # stubs vary
         return original(self, fullname)

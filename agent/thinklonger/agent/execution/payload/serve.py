@@ -6,6 +6,10 @@ candidate is tried by a fork of the station of the first file that it patches: e
 import (the runner, the configuration, other modules) is there already, and everything after it happens as in an
 ordinary run. The last station stands where everything is collected and no test has run, for candidates whose files
 nobody has imported by then. What no station can serve, the server runs from the beginning in a fork of its own.
+
+A candidate that changes one function's body is tried at the last station first, with the new body put into the live
+function (see `transplant`). What passes there passes; what is red there is red, unless the function ran before any
+test: then the way above decides, until the two have agreed about that function often enough.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ from .main import choose_runner, enter
 from .processes import gather, has_threads, kill_tree, leave, limit_memory
 from .report import Report
 from .request import Request, Run, nothing, silence
+from .transplant import Functions, Plan
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -37,6 +42,8 @@ END = ""
 """The label of the last station: all is collected."""
 SCOUT_SECONDS = 120.0
 GRACE_SECONDS = 0.5
+AGREED = 3
+"""So often must both ways find candidates of a function red before the quick one is believed alone."""
 LOST: dict[str, Any] = {"lines": [], "timed_out": False, "status": 9, "seconds": 0.0}
 """The reply of a station that died."""
 
@@ -60,6 +67,8 @@ class Server:
         self.patched_now: set[str] = set()
         self.missed: set[str] = set()
         self.scout_pid = 0
+        self.functions = Functions()
+        self.agreed: dict[str, int] = {}
 
     # ── the scout ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -135,6 +144,8 @@ class Server:
             return
         self.role = "station"
         self.run.watch.disarm()
+        if name == END:
+            self.functions.look()
         gc.freeze()
         os.close(self.tell)
         self._serve(self.pairs[index][1], following)
@@ -167,17 +178,28 @@ class Server:
                 preload(message["preload"])
                 gc.freeze()
                 continue
-            reply = self.attempt(message["candidate"])
+            plan = self._plan(message["candidate"]) if message["quick"] else None
+            if message["quick"] and plan is None:
+                send(connection, {"unsure": True})
+                continue
+            reply = self.attempt(message["candidate"], plan)
             if reply is None:
                 reader.close()
                 connection.close()
                 return
+            if plan is not None:
+                reply["doubt"] = plan.place if plan.early else ""
             send(connection, reply)
         if following:
             os.waitpid(following, 0)
         os._exit(0)
 
-    def attempt(self, serial: int) -> dict[str, Any] | None:
+    def _plan(self, serial: int) -> Plan | None:
+        """How a candidate is applied to what is imported already, if it can be."""
+        files = self.candidates[serial].files
+        return self.functions.plan({os.path.join(self.run.root, path): content for path, content in files.items()})
+
+    def attempt(self, serial: int, plan: Plan | None = None) -> dict[str, Any] | None:
         """Try one candidate in a fork; None in the fork, which then goes on to run the tests."""
         candidate = self.candidates[serial]
         reading, writing = os.pipe()
@@ -186,6 +208,8 @@ class Server:
         if pid == 0:
             os.close(reading)
             self._become(candidate, writing)
+            if plan is not None:
+                plan.apply()
             return None
         os.close(writing)
         lines, timed_out = gather(reading, pid, started + self.request.seconds_per_test + GRACE_SECONDS)
@@ -219,9 +243,13 @@ class Server:
             station = self._station_for(candidate, stations)
             out.write("trying", {"id": candidate.id})
             candidate.apply(serial)
-            reply = self._ask(station, serial) if station is not None else self.attempt(serial)
-            if reply is None and station is None:
-                self._run_whole()
+            quick = self._ask_quickly(candidate, serial, stations)
+            reply = quick
+            if quick is None or self._is_doubtful(quick):
+                reply = self._ask(station, serial) if station is not None else self.attempt(serial)
+                if reply is None and station is None:
+                    self._run_whole()
+                self._compare(quick, reply)
             candidate.revert()
             if reply is None:
                 self.missed.update(path for path, index in stations.items() if index == station)
@@ -246,16 +274,46 @@ class Server:
         waiting = [stations[path] for path in candidate.files if path in stations]
         return min(waiting) if waiting else stations.get(END)
 
-    def _ask(self, station: int, serial: int) -> dict[str, Any] | None:
+    def _ask_quickly(self, candidate: Candidate, serial: int, stations: dict[str, int]) -> dict[str, Any] | None:
+        """Have a candidate tried by new bodies in the last station; None where that can't be done or took it down."""
+        if END not in stations or not candidate.files or not all(path.endswith(".py") for path in candidate.files):
+            return None
+        reply = self._ask(stations[END], serial, quick=True)
+        if reply is None:
+            del stations[END]
+        return None if reply is None or "unsure" in reply else reply
+
+    def _is_doubtful(self, reply: dict[str, Any]) -> bool:
+        """Whether what was red may be green after a fresh import."""
+        return bool(reply["doubt"]) and is_red(reply) and self.agreed.get(reply["doubt"], 0) < AGREED
+
+    def _compare(self, quick: dict[str, Any] | None, reply: dict[str, Any] | None) -> None:
+        """Learn whether the quick way can be believed about a function."""
+        if quick is not None and reply is not None:
+            agree = is_red(reply)
+            self.agreed[quick["doubt"]] = self.agreed.get(quick["doubt"], 0) + 1 if agree else -len(self.candidates)
+
+    def _ask(self, station: int, serial: int, *, quick: bool = False) -> dict[str, Any] | None:
         """Let a station try a candidate; None where the station has died."""
         connection = self.pairs[station][0]
         try:
-            send(connection, {"candidate": serial})
+            send(connection, {"candidate": serial, "quick": quick})
             connection.settimeout(self.request.seconds_per_test + 4 * GRACE_SECONDS + 5.0)
             line = read_line(connection)
         except OSError:
             return None
         return json.loads(line) if line else None
+
+
+def is_red(reply: dict[str, Any]) -> bool:
+    """Whether a candidate's process showed a red test, or did not come to its end."""
+    if reply["timed_out"] or reply["status"] != 0:
+        return True
+    records = (json.loads(line.partition(" ")[2]) for line in reply["lines"])
+    return any(
+        record["kind"] == "broken" or (record["kind"] == "test" and record["outcome"] not in ("passed", "skipped"))
+        for record in records
+    )
 
 
 def serve(request: Request) -> None:
