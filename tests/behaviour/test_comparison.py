@@ -139,6 +139,106 @@ async def test_arguments_changed_in_place_are_the_outcome(compared: Compared) ->
     assert all(outcome.value is None for behaviour in found.behaviours.values() for outcome in behaviour)
 
 
+async def test_nested_data_nests_deeper_than_the_tests_did(compared: Compared) -> None:
+    """Where items are plain or lists of such items, inputs nest in ways that no test shows."""
+    found = await compared(
+        """
+        def flat(items):
+            result = []
+            for item in items:
+                if isinstance(item, list):
+                    result += flat(item)
+                else:
+                    result.append(item)
+            return result
+        """,
+        """
+        from box import flat
+
+        def test_tuple():
+            assert flat([1, (2, 3), [4]]) == [1, 2, 3, 4]
+
+        def test_deep():
+            assert flat([1, [2, [3]]]) == [1, 2, 3]
+        """,
+        [
+            ("isinstance(item, list)", "isinstance(item, (list, tuple))"),
+            (
+                "if isinstance(item, list)",
+                "if isinstance(item, tuple):\n            result += item\n        elif isinstance(item, list)",
+            ),
+        ],
+    )
+    assert len(grouped(found)) == 2
+    assert any("((" in given.words or "([" in given.words.removeprefix("flat([") for given in found.inputs)
+
+
+async def test_what_a_callable_sees_is_behaviour(compared: Compared) -> None:
+    """One call more of a function that a test passes in is told apart, though the result is the same."""
+    found = await compared(
+        """
+        def first(action, times):
+            for _ in range(times - 1):
+                if action():
+                    return True
+            return False
+        """,
+        """
+        from box import first
+
+        def counted(needed):
+            calls = []
+            def action():
+                calls.append(1)
+                return len(calls) >= needed
+            return action
+
+        def test_last():
+            assert first(counted(2), 2)
+
+        def test_at_once():
+            assert first(counted(1), 2)
+        """,
+        [("range(times - 1)", "range(times)"), ("if action():", "if action() or action():")],
+    )
+    assert len(grouped(found)) == 2
+    assert any("calls=[1, 1, 1]" in outcome.words for row in found.behaviours.values() for outcome in row)
+
+
+async def test_a_size_stays_as_large_as_what_it_bounds(compared: Compared) -> None:
+    """An object whose buffer never holds more than its size says is not varied into one that does."""
+    found = await compared(
+        """
+        class Last:
+            def __init__(self, size):
+                self.size = size
+                self.items = []
+
+            def add(self, item):
+                self.items.append(item)
+                if len(self.items) >= self.size:
+                    self.items.pop(0)
+        """,
+        """
+        from box import Last
+
+        def test_full():
+            last = Last(2)
+            for item in (1, 2, 3):
+                last.add(item)
+            assert last.items == [2, 3]
+
+        def test_room():
+            last = Last(4)
+            last.add(1)
+            last.add(5)
+            assert last.items == [1, 5]
+        """,
+        [("len(self.items) >= self.size", "len(self.items) > self.size"), (">= self.size", "== self.size + 1")],
+    )
+    assert len(grouped(found)) == 1
+
+
 async def test_generators_are_drained(compared: Compared) -> None:
     """Lazy results are compared by what they give, endless ones up to a cap."""
     found = await compared(

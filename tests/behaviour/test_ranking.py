@@ -256,12 +256,57 @@ def test_thresholds_are_adjustable() -> None:
 
 def test_green_tests_that_run_the_changed_lines_are_evidence() -> None:
     """Tests whose calls could not be recorded count, though less than recorded calls; those elsewhere do not."""
-    seen = replace(cut({"a": RIGHT}, calls=1), called=1)
+    seen = replace(cut({"a": RIGHT}, calls=1), called=1, skipped=9)
     assert strength_of("a", Evidence(400, 9, comparison=seen)) == 6
     assert strength_of("a", Evidence(400, 9, comparison=seen, running={"a": 6})) == 26
     assert rank(facts(a=0.9), Evidence(60, 9, comparison=seen, running={"a": 6})).label is Label.VERIFIED
     assert "few-tests" in keys(rank(facts(a=0.9), Evidence(60, 9, comparison=seen, running={"a": 1})))
     assert "few-tests" in keys(rank(facts(a=0.9), Evidence(60, 9, running={"a": 2})))
+
+
+def test_tests_that_make_the_same_calls_over_again_are_no_evidence() -> None:
+    """Where every call could be kept, a test that adds no call adds nothing; else one test for each call not kept."""
+    seen = replace(cut({"a": RIGHT}, calls=1), called=1)
+    assert strength_of("a", Evidence(400, 9, comparison=seen, running={"a": 9})) == 6
+    assert strength_of("a", Evidence(400, 9, comparison=replace(seen, skipped=2), running={"a": 9})) == 14
+
+
+def moved(*, tried: int = 400, running: int = 5, pattern: str = "depth", others: Sequence[str] = ()) -> Verdict:
+    """The verdict on a lone behaviour of a moved statement; `others` are patterns that give the same behaviour."""
+    table = [replace(item, pattern=pattern) for item in facts(a=0.9)]
+    table += [replace(table[0], id=f"b{place}", pattern=other) for place, other in enumerate(others)]
+    seen = comparison({item.id: RIGHT for item in table})
+    return rank(table, Evidence(tried, 5, comparison=seen, running={item.id: running for item in table}))
+
+
+def test_a_moved_statement_needs_more_than_other_edits() -> None:
+    """Moving a statement passes a single failing test too easily: the search must have run its course."""
+    assert moved().label is Label.VERIFIED
+    assert keys(moved(tried=90)) >= {"moved"}
+    assert keys(moved(running=1)) >= {"moved"}
+    assert moved(tried=90, pattern="off-by-one").label is Label.VERIFIED
+    assert moved(tried=90, others=["off-by-one"]).label is Label.VERIFIED
+
+
+def test_a_moved_statement_that_disturbs_what_was_right_is_not_verified() -> None:
+    """Near a call on which the patch does what the base does, results that change speak against a moved statement."""
+    seen = comparison({"a": RIGHT})
+    near = [replace(given, seed=-1 if given.origin.recorded else 3) for given in seen.inputs]
+    seen = replace(seen, inputs=tuple(near))  # a single item, which needs no order: the base has it right
+    table = [replace(item, pattern="hoist") for item in facts(a=0.9)]
+    verdict = rank(table, Evidence(400, 5, comparison=seen))
+    assert verdict.label is Label.PARTLY_VERIFIED
+    assert "moved" in keys(verdict)
+    assert judge(facts(a=0.9), {"a": RIGHT}).label is Label.VERIFIED
+
+
+def test_a_search_that_is_cut_short_verifies_nothing() -> None:
+    """Where time ran out after a few candidates, nobody knows what else would pass."""
+    evidence = Evidence(30, 5, exhausted=False, comparison=comparison({"a": RIGHT}))
+    verdict = rank(facts(a=0.9), evidence)
+    assert verdict.label is Label.PARTLY_VERIFIED
+    assert "cut-short" in keys(verdict)
+    assert rank(facts(a=0.9), replace(evidence, exhausted=True)).label is Label.VERIFIED
 
 
 def test_which_tests_run_a_changed_line() -> None:

@@ -10,7 +10,8 @@ MOST = 16
 def exchanged(text: str, lines: AbstractSet[int]) -> Iterator[tuple[int, str]]:
     """The source with one value on these lines exchanged for another of its function's, each with the line.
 
-    Or passed through one of the function's calls first. Nothing where the source doesn't parse.
+    Or passed through one of the function's calls first, or made by the function itself of the same operands: does the
+    code stop at the first level of nested data? Nothing where the source doesn't parse.
     """
     try:
         tree = ast.parse(text)
@@ -26,6 +27,7 @@ def exchanged(text: str, lines: AbstractSet[int]) -> Iterator[tuple[int, str]]:
                 continue
             shown = ast.unparse(value)
             others = [f"{name}({shown})" for name in calls if not shown.startswith(f"{name}(")]
+            others += _recursive(function, value)
             others += [ast.unparse(other) for other in values if isinstance(other, ast.Call)]
             for other in dict.fromkeys(others):
                 if other != shown and number < MOST:
@@ -43,6 +45,27 @@ def _values(function: ast.AST) -> Iterator[ast.expr]:
                 yield value
             case _:
                 pass
+
+
+def _recursive(function: ast.FunctionDef | ast.AsyncFunctionDef, value: ast.expr) -> list[str]:
+    """The function's call of itself with the operands of a value, where these are as many as it takes."""
+    parameters = [item.arg for item in (*function.args.posonlyargs, *function.args.args)]
+    method = parameters[:1] == ["self"]
+    operands = list(dict.fromkeys(ast.unparse(item) for item in _operands(value)))
+    needed = len(parameters) - method - len(function.args.defaults)
+    if not needed <= len(operands) <= len(parameters) - method or not operands:
+        return []
+    return [f"{'self.' * method}{function.name}({', '.join(operands)})"]
+
+
+def _operands(value: ast.AST) -> Iterator[ast.expr]:
+    """The outermost names, attributes and items in an expression, what it calls not counted."""
+    if isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
+        yield value
+        return
+    for child in ast.iter_child_nodes(value):
+        if not (isinstance(value, ast.Call) and child is value.func):
+            yield from _operands(child)
 
 
 def _single_calls(value: ast.expr) -> Iterator[ast.Call]:

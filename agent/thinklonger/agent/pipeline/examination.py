@@ -6,14 +6,16 @@ is right, and neither do we.
 
 import time
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from thinklonger.agent.edits import DirectoryTree, render_diff
+from thinklonger.agent.edits import DirectoryTree, layer_of, render_diff
 from thinklonger.agent.execution.behaviour import Comparison
 from thinklonger.agent.pipeline.given import GIVEN, Given, honest_part, read_patch
 from thinklonger.agent.pipeline.neighbours import FAINT, NEIGHBOUR, Neighbours
 from thinklonger.agent.pipeline.repair import Repair, tested
 from thinklonger.agent.pipeline.request import Request
+from thinklonger.agent.pipeline.trial import Workshop
 from thinklonger.agent.protocols import Proposer
 from thinklonger.agent.stages.patch import propose
 from thinklonger.agent.stages.verify.cheating import blames_the_test
@@ -28,6 +30,7 @@ from thinklonger.agent.trace.events import (
 )
 from thinklonger.agent.types import Candidate, Changes, Label, Message, Stage, StopReason
 
+MENDED = 20  # tests that are red on the base, beside the reproduction, that a patch is tried on
 SLIGHTLY = 1.001  # a given patch weighs as much as the likeliest of the solver's, and a hair more
 
 
@@ -42,11 +45,29 @@ class Examination(Repair):
 
     changes: Changes = ()
     flags: tuple[Message, ...] = ()
+    mended: tuple[str, ...] = ()
 
     def _proposers(self) -> tuple[Proposer, ...]:
         measured = self._measured()
         rivals = Neighbours(self.survey.request, measured)
         return (Given(measured, self.changes), rivals, *super()._proposers())
+
+    async def _screened(self, workshop: Workshop, reproduction: Reproduction) -> AsyncGenerator[Event]:
+        """The search; rivals have to pass what the patch passes, also of the other tests that are red on the base."""
+        baseline = self.survey.baseline
+        red = [test for test in (baseline.already_red if baseline else ()) if test not in reproduction.tests]
+        if red:
+            layer = {**self.survey.base, **layer_of(self._measured())}
+            run = (await workshop.harness.run(red[:MENDED], layer=layer)).run
+            self.mended = tuple(result.id for result in run.results if result.outcome.green and result.id in red)
+        async with aclosing(super()._screened(workshop, reproduction)) as events:
+            async for event in events:
+                yield event
+
+    def _screening(self, reproduction: Reproduction) -> tuple[tuple[str, ...], float]:
+        tests, allowance = super()._screening(reproduction)
+        first = len(reproduction.tests)
+        return (*tests[:first], *self.mended, *tests[first:]), allowance
 
     def _measured(self) -> Changes:
         """What is run of the patch: all but its edits to tests that were there, unless the issue asks for these."""

@@ -1,13 +1,12 @@
 """What speaks against a behaviour, measured on varied inputs inside the domain."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from thinklonger.agent.execution.behaviour.invariants import Invariant, broken, items_of, kind_of, suggested
+from thinklonger.agent.execution.behaviour.invariants import broken, kind_of, suggested
 from thinklonger.agent.execution.behaviour.nouns import Behaviour, CallOutcome, Comparison, Origin, OutcomeKind
 
 PROMISES = frozenset({"permutation", "same-set", "in-order"})
-WHOLE = frozenset({"permutation", "same-set"})  # these say where all items of the result come from
 WITNESSES = 3  # calls that must show a relation before it is a promise
 _ENDLESS = frozenset({OutcomeKind.HUNG, OutcomeKind.DIED, OutcomeKind.SKIPPED})
 
@@ -51,23 +50,11 @@ def anomalies_of(comparison: Comparison, names: Sequence[str]) -> dict[str, Anom
             promises=tuple(
                 item.name
                 for item, count in zip(invariants, counts[name], strict=True)
-                if count and item.witnesses >= WITNESSES and _is_promise(item, comparison)
+                if count and item.witnesses >= WITNESSES and item.name.partition(" ")[0] in PROMISES
             ),
         )
         for name in known
     }
-
-
-def _is_promise(item: Invariant, comparison: Comparison) -> bool:
-    """Whether a relation is too particular for chance; a function of several holders may draw from each of them."""
-    name, _, place = item.name.partition(" ")
-    if name not in WHOLE:
-        return name in PROMISES
-    calls = [
-        given.arguments for given in comparison.inputs if given.function == item.function and given.origin.recorded
-    ]
-    others = [part for arguments in calls for number, part in enumerate(arguments) if number != int(place)]
-    return not any(isinstance(part, list | Mapping) and items_of(part) for part in others)
 
 
 def _measured(comparison: Comparison, behaviour: Behaviour) -> Anomalies:

@@ -140,6 +140,8 @@ class Thresholds:
     strength is below `strong`, and `weight_strong` from there on. `spread`: survivors may be at most this part of
     what was tried.
 
+    A search that the clock ends before `tried_least` candidates says little of what else would pass.
+
     Where all members of the chosen group move, insert or remove statements, more is asked: `tried_moving` candidates
     turned down, `running_moving` tests that run the changed lines, and at most `disturbed_moving` of the inputs changed
     near calls on which the patch does what the base does.
@@ -158,6 +160,7 @@ class Thresholds:
     weight: float = 0.2
     weight_strong: float = 0.1
     spread: float = 0.05
+    tried_least: int = 60
     tried_moving: int = 400
     running_moving: int = 2
     disturbed_moving: float = 0.05
@@ -285,6 +288,8 @@ def doubts_about(groups: Sequence[Group], evidence: Evidence, thresholds: Thresh
         doubts.append(Message("verdict.unlikely"))
     if survivors > max(1.0, thresholds.spread * evidence.tried):
         doubts.append(Message("verdict.weak-tests", {"count": survivors, "tried": evidence.tried}))
+    if not evidence.exhausted and evidence.tried < thresholds.tried_least:
+        doubts.append(Message("verdict.cut-short", {"count": evidence.tried}))
     if groups[0].moving and not _moved_rightly(groups[0], evidence, thresholds):
         doubts.append(Message("verdict.moved"))
     if groups[0].anomalies.promises:
@@ -313,7 +318,8 @@ def strength_of(candidate: str, evidence: Evidence) -> int:
     """How much the tests can tell apart: each different call counts six, or three where few answers are possible.
 
     Calls on an object that a test builds step by step are not independent: they count no more than the tests do. A
-    test that runs the changed lines, of which no call could be recorded, counts four: it is there, and it is green.
+    test that runs the changed lines counts four where its calls could not be kept (at most one test for each such
+    call). One whose calls were all kept, and are those of other tests over again, shows nothing new.
     """
     tests = evidence.running.get(candidate, evidence.tests)
     comparison = evidence.comparison
@@ -329,7 +335,8 @@ def strength_of(candidate: str, evidence: Evidence) -> int:
             )
             found += _TELLING if telling else _PLAIN
             alone = alone and not given.receiver
-    unseen = max(0, evidence.running.get(candidate, 0) - comparison.called) if comparison.called else 0
+    silent = max(0, evidence.running.get(candidate, 0) - comparison.called) if comparison.called else 0
+    unseen = min(silent, comparison.skipped)
     return (found if alone else min(found, _TELLING * tests)) + _PLAIN_TEST * unseen
 
 

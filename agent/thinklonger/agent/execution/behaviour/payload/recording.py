@@ -145,9 +145,7 @@ class Recorder:
         width = code.co_argcount + code.co_kwonlyargcount
         width += bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
         function = self._function(code, scope)
-        if function is None:
-            return None
-        if self.copying > COPYING:
+        if function is None or self.copying > COPYING:
             self.skipped += 1
             return None
         memo: dict[int, Value] = {}
