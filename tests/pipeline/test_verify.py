@@ -201,4 +201,6 @@ def test_values_are_exchanged_on_the_patchs_lines_only() -> None:
     found = {(line, other.split("\n")[line - 1].strip()) for line, other in exchanged(text, {4})}
     assert found == {(4, "out += flat(i)")}
     assert list(exchanged("def f(:\n", {1})) == []
+    text = "def merged(a, b):\n    for k, v in b.items():\n        a[k] = {**a[k], **v}\n    return a\n"
+    assert "a[k] = merged(a[k], v)" in {other.split("\n")[2].strip() for _, other in exchanged(text, {3})}
     assert new_lines(FileState(b"a\nb\n"), FileState(b"a\nc\nb\n")) == {2}
