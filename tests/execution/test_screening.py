@@ -346,3 +346,88 @@ async def test_a_failing_source_is_the_callers_error(bench: Bench) -> None:
     async with bench(FILES) as harness:
         with pytest.raises(RuntimeError):
             await screened(harness, failing())
+
+
+MEMOISED = """
+import functools
+
+
+def scale(x):
+    return x * 2
+
+
+def twice(function):
+    @functools.wraps(function)
+    def wrapper(x):
+        return function(function(x))
+
+    return wrapper
+
+
+class Box:
+    __slots__ = ()
+
+    @staticmethod
+    @twice
+    def grow(x):
+        return x + 1
+
+    @property
+    def size(self):
+        return [n + 1 for n in range(2)]
+
+    def __len__(self):
+        return super().__sizeof__() * 0
+
+
+def default(x=1):
+    def inner():
+        return x
+    return inner
+
+
+TABLE = {n: scale(n) for n in range(3)}
+"""
+BODIES = [
+    ("a decorated static method", "return x + 1", "return x + 2", "assert Box.grow(0) == 4"),
+    ("what a decorator made", "function(function(x))", "function(x)", "assert Box.grow(0) == 1"),
+    ("a property with a comprehension", "n + 1 for", "n + 2 for", "assert Box().size == [2, 3]"),
+    ("a slot method that uses super", "* 0", "* 0 + 7", "assert len(Box()) == 7"),
+    ("a nested function", "        return x\n    return inner", "        return x + 1\n    return inner",
+     "assert default()() == 2"),
+    ("a default", "x=1", "x=2", "assert default()() == 2"),
+    ("a function that ran at import", "return x * 2", "return x * 3", "assert TABLE[2] == 6"),
+    ("a statement added at a function's end", "    return inner\n", "    inner = lambda: 5\n    return inner\n",
+     "assert default()() == 5"),
+    ("more lines above", "import functools", "import functools\nOTHER = 1", "import low; assert low.OTHER == 1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "line"), [row[1:] for row in BODIES], ids=[row[0] for row in BODIES])
+async def test_a_changed_body_is_seen_wherever_the_function_is_held(
+    bench: Bench, old: str, new: str, line: str
+) -> None:
+    """Put into live functions or imported anew: the candidate that is right passes, and the base and others don't."""
+    path = PurePosixPath("low.py")
+    files = {"low.py": MEMOISED, "test_it.py": f"from low import *\n\n\ndef test_f():\n    {line}\n"}
+    right = MEMOISED.replace(old, new, 1)
+    assert right != MEMOISED
+    async with bench(files) as harness:
+        found = await screened(
+            harness,
+            [candidate("same", MEMOISED, path), candidate("right", right, path), candidate("end", "1 / 0\n", path)],
+            ("test_it.py::test_f",),
+        )
+    assert {name: result.passed for name, result in found.items()} == {"same": False, "right": True, "end": False}
+
+
+async def test_a_changed_body_costs_no_import(bench: Bench) -> None:
+    """A module that is slow to import is imported once, however many candidates change its functions."""
+    slow = "import time\n\ntime.sleep(1.5)\n\n\ndef f():\n    return {}\n"
+    path = PurePosixPath("low.py")
+    files = {"low.py": slow.format(1), "test_it.py": "from low import f\n\n\ndef test_f():\n    assert f() == 2\n"}
+    candidates = [candidate(str(number), slow.format(number), path) for number in range(2, 6)]
+    async with bench(files) as harness:
+        found = await screened(harness, candidates, ("test_it.py::test_f",))
+    assert {name for name, result in found.items() if result.passed} == {"2"}
+    assert min(result.seconds for result in found.values()) < 1.0

@@ -26,7 +26,9 @@ from thinklonger.agent.types import CommandResult, Ending, Layer, Outcome, TestR
 FIRST_BATCH = 32
 LARGEST_BATCH = 128
 BATCH_SECONDS = 6.0
-"""A batch is what a worker gets through in about this time: a server's start is then a small part of it."""
+"""A batch is what a worker gets through in about this time, or in the longer time that keeps a server's start small."""
+STARTS = 4
+"""A batch takes so many times as long as its server's start, where that is slow."""
 BATCH_BYTES = 16 * 1024**2
 CONTROL = "\0base"
 """The id of the candidate that changes nothing: screening must judge it as the ordinary run did."""
@@ -91,6 +93,7 @@ class Rate:
     trusted: bool
     judging: bool = False
     seconds: float | None = None
+    start: float = 0.0
     judged: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -98,11 +101,15 @@ class Rate:
         """How many candidates to take at once."""
         if self.seconds is None:
             return FIRST_BATCH
-        return max(4, min(LARGEST_BATCH, int(BATCH_SECONDS / max(self.seconds, 1e-3))))
+        return max(4, min(LARGEST_BATCH, int(max(BATCH_SECONDS, STARTS * self.start) / max(self.seconds, 1e-3))))
 
     def learn(self, seconds: float) -> None:
         """A candidate took so long."""
         self.seconds = seconds if self.seconds is None else 0.9 * self.seconds + 0.1 * seconds
+
+    def learn_start(self, seconds: float) -> None:
+        """A server was ready after so long."""
+        self.start = max(self.start, seconds)
 
     def judge(self, *, trusted: bool) -> None:
         """It is known whether servers can be trusted."""
@@ -206,8 +213,10 @@ async def serve(plan: Plan, batch: Sequence[Screened], rate: Rate, results: Resu
         control: list[Screened] = [] if rate.judged.is_set() else [Screened(CONTROL, {})]
         started = time.monotonic()
 
-        def hear(record: Record, told: Told = told) -> None:
+        def hear(record: Record, told: Told = told, started: float = started) -> None:
             told.take(record)
+            if record["kind"] == "tried" and len(told.tried) == 1:
+                rate.learn_start(time.monotonic() - started - float(record["seconds"]))
             if record["kind"] != "tried" or not rate.trusted:
                 return
             if record["id"] == CONTROL:
