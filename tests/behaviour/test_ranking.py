@@ -25,6 +25,7 @@ from thinklonger.agent.stages.verify.ranking import (
     Evidence,
     Thresholds,
     Verdict,
+    agreement_of,
     rank,
     strength_of,
     weight_of,
@@ -307,6 +308,21 @@ def test_a_search_that_is_cut_short_verifies_nothing() -> None:
     assert verdict.label is Label.PARTLY_VERIFIED
     assert "cut-short" in keys(verdict)
     assert rank(facts(a=0.9), replace(evidence, exhausted=True)).label is Label.VERIFIED
+
+
+def test_how_an_outranked_survivor_differs_is_told_too() -> None:
+    """Each survivor's receipt says in words where it parts with the others, and how much belief it has itself."""
+    other = [returned([0, *items]) for items in VARIED]
+    seen = comparison({"a": RIGHT, "b": other})
+    verdict = rank(facts(a=0.5, b=0.2), Evidence(400, 5, comparison=seen))
+    assert verdict.agreement is not None
+    told = agreement_of(verdict.groups, seen, "b")
+    assert told is not None
+    assert verdict.agreement.share + told.share == pytest.approx(1.0)
+    (own,) = told.differences
+    (best,) = verdict.agreement.differences
+    assert (own.params["left"], own.params["right"]) == (best.params["right"], best.params["left"])
+    assert all("order(" in render(own, language) for language in LANGUAGES)
 
 
 def test_which_tests_run_a_changed_line() -> None:

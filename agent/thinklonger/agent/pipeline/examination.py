@@ -19,7 +19,7 @@ from thinklonger.agent.pipeline.trial import Workshop
 from thinklonger.agent.protocols import Proposer
 from thinklonger.agent.stages.patch import propose
 from thinklonger.agent.stages.verify.cheating import blames_the_test
-from thinklonger.agent.stages.verify.ranking import rank
+from thinklonger.agent.stages.verify.ranking import agreement_of, rank
 from thinklonger.agent.stages.verify.reproduction import Reproduction
 from thinklonger.agent.trace.events import (
     CandidateVerified,
@@ -28,7 +28,7 @@ from thinklonger.agent.trace.events import (
     StageFinished,
     StageStarted,
 )
-from thinklonger.agent.types import Candidate, Changes, Label, Message, Stage, StopReason
+from thinklonger.agent.types import Agreement, Candidate, Changes, Label, Message, Stage, StopReason
 
 MENDED = 20  # tests that are red on the base, beside the reproduction, that a patch is tried on
 SLIGHTLY = 1.001  # a given patch weighs as much as the likeliest of the solver's, and a hair more
@@ -46,6 +46,7 @@ class Examination(Repair):
     changes: Changes = ()
     flags: tuple[Message, ...] = ()
     mended: tuple[str, ...] = ()
+    comparison: Comparison | None = None
 
     def _proposers(self) -> tuple[Proposer, ...]:
         measured = self._measured()
@@ -103,6 +104,7 @@ class Examination(Repair):
             if name.startswith(NEIGHBOUR):
                 facts[name] = replace(item, prior=item.prior / FAINT * self.heaviest)
         evidence = await self._evidence(workshop, reproduction, facts)
+        self.comparison = evidence.comparison
         telling = _telling(evidence.comparison)
         told = [item for name, item in facts.items() if not name.startswith(NEIGHBOUR) or name in telling]
         self.verdict = rank(told, evidence)
@@ -117,6 +119,10 @@ class Examination(Repair):
         if name == self.verdict.order[0]:
             return label, reasons
         return label, (*self._shortfall(name), *reasons)
+
+    def _agreement(self, name: str) -> Agreement | None:
+        """How the given patch compares with its rivals, whether or not one of them outranks it."""
+        return agreement_of(self.verdict.groups, self.comparison, name)
 
     def _shortfall(self, name: str) -> tuple[Message, ...]:
         """Why the given patch is not the best of those that pass."""

@@ -37,6 +37,7 @@ from thinklonger.agent.trace.events import (
     StageStarted,
 )
 from thinklonger.agent.types import (
+    Agreement,
     Candidate,
     Changes,
     Label,
@@ -312,7 +313,6 @@ class Repair:
 
     def _receipt(self, workshop: Workshop, reproduction: Reproduction, name: str, facts: CandidateFacts) -> Receipt:
         proof = self.proofs[name]
-        best = name == self.verdict.order[0]
         label, reasons = self._labelled(name, reproduction)
         receipt = Receipt(
             label=label,
@@ -322,13 +322,17 @@ class Repair:
             sandbox=workshop.sandbox,
             limits=self.survey.request.settings.sandbox.limits,
             flags=facts.flags,
-            agreement=self.verdict.agreement if best else None,
+            agreement=self._agreement(name),
             reasons=reasons,
             origin=reproduction.origin.value,
             tried=self.tried,
             exhausted=self.exhausted,
         )
         return self._documented(receipt, workshop, name)
+
+    def _agreement(self, name: str) -> Agreement | None:
+        """How the survivors compare, for the best one's receipt."""
+        return self.verdict.agreement if name == self.verdict.order[0] else None
 
     def _documented(self, receipt: Receipt, workshop: Workshop, name: str) -> Receipt:
         """The receipt with all that stands behind it, sealed."""

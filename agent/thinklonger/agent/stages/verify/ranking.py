@@ -102,17 +102,6 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The ranking, best first, each with its label; why the best has its label; how the survivors compare."""
-
-    order: tuple[str, ...] = ()
-    labels: Mapping[str, Label] = field(default_factory=dict[str, Label])
-    label: Label = Label.UNVERIFIED
-    reasons: tuple[Message, ...] = ()
-    agreement: Agreement | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Group:
     """Survivors that behave alike, the likeliest member first, and what speaks for and against the behaviour."""
 
@@ -129,6 +118,21 @@ class Group:
     def score(self) -> float:
         """How believable the behaviour is, as a logarithm; see `penalty`."""
         return math.log(max(self.weight, 1e-9)) - penalty(self.anomalies)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The ranking, best first, each with its label; why the best has its label; how the survivors compare.
+
+    `groups` are those survivors that nothing speaks against, by behaviour, the most believable first.
+    """
+
+    order: tuple[str, ...] = ()
+    labels: Mapping[str, Label] = field(default_factory=dict[str, Label])
+    label: Label = Label.UNVERIFIED
+    reasons: tuple[Message, ...] = ()
+    agreement: Agreement | None = None
+    groups: tuple[Group, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +215,7 @@ def rank(facts: Sequence[CandidateFacts], evidence: Evidence, thresholds: Thresh
         label=label,
         reasons=reasons,
         agreement=agreement_of(groups, evidence.comparison),
+        groups=groups,
     )
 
 
@@ -242,12 +247,12 @@ def grouped(facts: Sequence[CandidateFacts], comparison: Comparison | None) -> t
     return tuple(sorted(groups, key=lambda group: (-group.score, group.members[0].size, group.members[0].id)))
 
 
-def share_of(groups: Sequence[Group]) -> float:
-    """How much of all belief the first group has, in [0, 1]."""
+def share_of(groups: Sequence[Group], place: int = 0) -> float:
+    """How much of all belief one group has, the first unless told, in [0, 1]."""
     if not groups:
         return 0.0
-    top = groups[0].score
-    return 1.0 / sum(math.exp(group.score - top) for group in groups)
+    own = groups[place].score
+    return 1.0 / sum(math.exp(group.score - own) for group in groups)
 
 
 def judged(
@@ -350,21 +355,26 @@ def _support(groups: Sequence[Group], evidence: Evidence) -> Message:
     return Message("verdict.dominant", {"share": round(100 * share_of(groups)), "behaviours": len(groups)})
 
 
-def agreement_of(groups: Sequence[Group], comparison: Comparison | None) -> Agreement | None:
-    """How the survivors compare, for the receipt; None where there is nothing to compare."""
+def agreement_of(
+    groups: Sequence[Group], comparison: Comparison | None, candidate: str | None = None
+) -> Agreement | None:
+    """How the survivors compare with one of them, the best unless told; None where there is nothing to compare."""
     if comparison is None or not comparison.inputs or not groups:
         return None
-    best = groups[0].members[0].id
+    name = candidate or groups[0].members[0].id
+    places = [place for place, group in enumerate(groups) if any(item.id == name for item in group.members)]
+    if not places:
+        return None
     differences: list[Message] = []
-    for group in groups[1 : 1 + DIFFERENCES]:
+    for group in [group for place, group in enumerate(groups) if place != places[0]][:DIFFERENCES]:
         other = group.members[0].id
-        if best in comparison.behaviours and other in comparison.behaviours:
-            found = difference_between(comparison.inputs, comparison.behaviours, best, other)
+        if name in comparison.behaviours and other in comparison.behaviours:
+            found = difference_between(comparison.inputs, comparison.behaviours, name, other)
             differences += [] if found is None else [found.message]
     return Agreement(
         survivors=sum(len(group.members) for group in groups),
         behaviours=len(groups),
-        share=share_of(groups),
+        share=share_of(groups, places[0]),
         inputs=len(comparison.inputs),
         differences=tuple(differences),
     )
