@@ -1,7 +1,7 @@
 """Values of a function put where another one of its values stands: the edits that the solver's catalogue leaves out."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 MOST = 16
@@ -45,6 +45,29 @@ def _values(function: ast.AST) -> Iterator[ast.expr]:
                 yield value
             case _:
                 pass
+
+
+def numbered(text: str, lines: AbstractSet[int], numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """The source with one comparison on these lines joined by the same or its contrary with another number.
+
+    `numbers` come from the issue: a rule that it states and that neither patch nor tests know. Nothing where the
+    source doesn't parse.
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Compare) and node.lineno in lines]
+    for node in [node for node in found if len(node.ops) == 1 and node.lineno == node.end_lineno]:
+        shown = ast.unparse(node)
+        for constant in [part for part in ast.walk(node) if isinstance(part, ast.Constant)]:
+            if not isinstance(constant.value, int) or constant.value in (0, True):
+                continue
+            for number in numbers:
+                other = shown.replace(str(constant.value), str(number), 1)
+                for contrary in (f"not {other}", other):
+                    for joint in ("or", "and"):
+                        yield node.lineno, _spliced(text, node, f"({shown} {joint} {contrary})")
 
 
 def _recursive(function: ast.FunctionDef | ast.AsyncFunctionDef, value: ast.expr) -> list[str]:

@@ -1,13 +1,15 @@
 """Small edits of a patch itself: one that passes the same tests and behaves differently shows what they leave open."""
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from itertools import islice
 from pathlib import PurePosixPath
 
 from thinklonger.agent.config.places import cache_directory
 from thinklonger.agent.edits import layer_of
-from thinklonger.agent.pipeline.donors import exchanged
+from thinklonger.agent.pipeline.donors import exchanged, numbered
 from thinklonger.agent.pipeline.given import changed_lines
 from thinklonger.agent.pipeline.request import Request
 from thinklonger.agent.protocols import RepositoryView, Task
@@ -17,6 +19,8 @@ from thinklonger.agent.types import Candidate, Changes, FileState, Localization,
 
 NEIGHBOUR = "neighbour"
 MOST = 60  # edits of the patch that are tried, the likeliest
+MOST_NUMBERS, MOST_NUMBERED = 4, 16  # of the issue's numbers, and edits with them
+_NUMBER = re.compile(r"(?<![\w.])[1-9]\d{1,5}(?!\.?\w)")
 EXCHANGED = 0.5  # how likely an exchanged value is, beside the likeliest of the solver's edits
 IDLE = frozenset({"missing-wrapper", "needless-wrapper"})
 """Patterns that tell nothing here: `int()` around a truth value passes every test, and nobody means it."""
@@ -74,7 +78,9 @@ class Neighbours:
             if change.after is None or change.path not in lines:
                 continue
             text = change.after.content.decode("utf-8", "surrogateescape")
-            for line, other in exchanged(text, lines[change.path]):
+            numbers = [number for number in self._numbers() if not re.search(rf"\b{number}\b", text)]
+            more = islice(numbered(text, lines[change.path], numbers), MOST_NUMBERED)
+            for line, other in (*exchanged(text, lines[change.path]), *more):
                 state = FileState(other.encode("utf-8", "surrogateescape"), change.after.executable)
                 yield Candidate(
                     id=NEIGHBOUR,
@@ -87,6 +93,10 @@ class Neighbours:
                     prior=FAINT * EXCHANGED,
                     normalized="",
                 )
+
+    def _numbers(self) -> list[int]:
+        """The larger numbers that the issue names."""
+        return list(dict.fromkeys(int(word) for word in _NUMBER.findall(self.request.issue.text)))[:MOST_NUMBERS]
 
     def _is_near(self, candidate: Candidate, lines: dict[PurePosixPath, frozenset[int]]) -> bool:
         (change,) = candidate.changes

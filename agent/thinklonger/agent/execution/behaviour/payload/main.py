@@ -35,6 +35,7 @@ SEEDS = 40  # recorded calls that are varied
 FIRST = 48  # inputs of the first round, which has the whole time again; a later one that the clock cuts is dropped
 ROUND = 128
 LARGEST, LONGEST, MOST = 100_000, 3, 12  # constants of the code that are worth trying: size, length, number
+MOST_FURTHER = 4  # numbers that only candidates have
 
 
 class Work:
@@ -51,6 +52,7 @@ class Work:
         self.calls: list[Call] = []
         self.skipped = 0
         self.constants: list[Value] = []
+        self.further: list[Value] = []
         self.red: set[str] = set()
         self.tests: dict[str, str] = {}
 
@@ -98,7 +100,11 @@ class Work:
         for candidate, files in enumerate(self.request["candidates"]):
             if path in files:
                 try:
-                    names |= changed(codes, tree(compiled(self.candidate_source(candidate, path), absolute)))
+                    new = tree(compiled(self.candidate_source(candidate, path), absolute))
+                    found = changed(codes, new)
+                    names |= found
+                    for name in sorted(found & set(new)):
+                        self.further.extend(item for item in _constants(new[name], None) if type(item) is int)
                 except (SyntaxError, ValueError):
                     continue
         names = {_enclosing(name) for name in names}
@@ -224,7 +230,10 @@ def _varied(work: Work, group: list[Call], limit: int, first: int) -> list[tuple
     seeds = group[:SEEDS]
     rows: list[tuple[Input, dict[str, Value]]] = []
     constants = list(dict.fromkeys(work.constants + _constants(group[0].function.__code__, group[0].function.__doc__)))
-    for item in variations([call.arguments for call in seeds], limit, int(work.request["seed"]), constants[:MOST]):
+    near = {item + step for item in constants if type(item) is int for step in (-1, 0, 1)}
+    further = [item for item in dict.fromkeys(work.further) if item not in near]
+    constants = constants[:MOST] + further[:MOST_FURTHER]
+    for item in variations([call.arguments for call in seeds], limit, int(work.request["seed"]), constants):
         red = seeds[item.seed].test in work.red
         varied = "red-varied" if red else "green-varied"
         origin = "edge" if item.edge else "loose" if item.broken else varied
