@@ -13,7 +13,7 @@ from thinklonger.agent.config import SandboxChoice, SandboxSettings, SearchSetti
 from thinklonger.agent.edits import MemoryTree
 from thinklonger.agent.errors import UsageError
 from thinklonger.agent.pipeline import GivenReproduction, Request, verify
-from thinklonger.agent.pipeline.donors import exchanged
+from thinklonger.agent.pipeline.donors import exchanged, numbered
 from thinklonger.agent.pipeline.given import honest_part, read_patch, with_git_headers
 from thinklonger.agent.pipeline.neighbours import new_lines
 from thinklonger.agent.trace.events import Event, NotReproduced, ProblemFound, Reproduced, RunFailed, RunFinished
@@ -204,3 +204,11 @@ def test_values_are_exchanged_on_the_patchs_lines_only() -> None:
     text = "def merged(a, b):\n    for k, v in b.items():\n        a[k] = {**a[k], **v}\n    return a\n"
     assert "a[k] = merged(a[k], v)" in {other.split("\n")[2].strip() for _, other in exchanged(text, {3})}
     assert new_lines(FileState(b"a\nb\n"), FileState(b"a\nc\nb\n")) == {2}
+
+
+def test_a_number_of_the_issue_makes_rivals_of_a_condition() -> None:
+    """A rule that the issue states and the patch leaves out is tried: the condition, joined by one with its number."""
+    text = "def leap(year):\n    return year % 4 == 0 and year % 100 != 0\n"
+    found = {other.split("\n")[1].strip() for _, other in numbered(text, {2}, [400])}
+    assert "return year % 4 == 0 and (year % 100 != 0 or not year % 400 != 0)" in found
+    assert list(numbered(text, {2}, [])) == list(numbered("def f(:\n", {1}, [4])) == []

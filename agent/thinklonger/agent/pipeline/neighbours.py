@@ -1,7 +1,7 @@
 """Small edits of a patch itself: one that passes the same tests and behaves differently shows what they leave open."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import islice
@@ -49,7 +49,8 @@ class Neighbours:
             places = _places(patched, lines)
             asked = Task(task.issue, patched, localization=Localization((), places))
             number, heaviest = 0, 0.0
-            for candidate in self._exchanged(lines):
+            numbers = self._numbers(task)
+            for candidate in self._exchanged(lines, numbers):
                 number += 1
                 yield replace(candidate, id=f"{NEIGHBOUR}-{number}")
             async for candidate in Solver().patches(asked):
@@ -72,14 +73,14 @@ class Neighbours:
         finally:
             await patched.close()
 
-    def _exchanged(self, lines: dict[PurePosixPath, frozenset[int]]) -> Iterator[Candidate]:
+    def _exchanged(self, lines: dict[PurePosixPath, frozenset[int]], numbers: Sequence[int]) -> Iterator[Candidate]:
         """The patch with one of its values exchanged for another of the same function."""
         for change in self.changes:
             if change.after is None or change.path not in lines:
                 continue
             text = change.after.content.decode("utf-8", "surrogateescape")
-            numbers = [number for number in self._numbers() if not re.search(rf"\b{number}\b", text)]
-            more = islice(numbered(text, lines[change.path], numbers), MOST_NUMBERED)
+            unknown = [number for number in numbers if not re.search(rf"\b{number}\b", text)]
+            more = islice(numbered(text, lines[change.path], unknown), MOST_NUMBERED)
             for line, other in (*exchanged(text, lines[change.path]), *more):
                 state = FileState(other.encode("utf-8", "surrogateescape"), change.after.executable)
                 yield Candidate(
@@ -94,9 +95,15 @@ class Neighbours:
                     normalized="",
                 )
 
-    def _numbers(self) -> list[int]:
-        """The larger numbers that the issue names."""
-        return list(dict.fromkeys(int(word) for word in _NUMBER.findall(self.request.issue.text)))[:MOST_NUMBERS]
+    def _numbers(self, task: Task) -> list[int]:
+        """The larger numbers that the issue names and the failing tests' files don't."""
+        results = task.reproduction.results if task.reproduction else ()
+        states = [
+            task.repository.read(PurePosixPath(path)) for path in {item.id.partition("::")[0] for item in results}
+        ]
+        known = {word for state in states if state for word in re.findall(rb"\d+", state.content)}
+        words = dict.fromkeys(_NUMBER.findall(self.request.issue.text))
+        return [int(word) for word in words if word.encode() not in known][:MOST_NUMBERS]
 
     def _is_near(self, candidate: Candidate, lines: dict[PurePosixPath, frozenset[int]]) -> bool:
         (change,) = candidate.changes
