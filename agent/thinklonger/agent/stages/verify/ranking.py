@@ -164,7 +164,7 @@ class Thresholds:
     weight: float = 0.2
     weight_strong: float = 0.1
     spread: float = 0.05
-    tried_least: int = 60
+    tried_least: int = 40
     tried_moving: int = 400
     running_moving: int = 2
     disturbed_moving: float = 0.05

@@ -45,6 +45,7 @@ def variations(calls: list[Call], limit: int, seed: int, constants: list[Value])
     a fifth of all at most where there are enough others, inputs outside the domain.
     """
     maker = Maker(calls, seed, constants)
+    maker.take(maker.deepened(limit // 8), limit)
     maker.take(maker.singles(6 * limit), limit)
     maker.take(maker.mixed(limit // 4), limit)
     for _ in range(6):
@@ -95,6 +96,17 @@ class Maker:
         rows = _interleaved([_singles(index, call, self.domain, self.rng) for index, call in enumerate(self.calls)])
         for seed, path, new in rows[:limit]:
             yield apply(self.calls[seed], seed, (path, new), self.domain)
+
+    def deepened(self, limit: int) -> Iterator[Variation | None]:
+        """Calls whose nested tables all lie one level deeper, below the same key: what meets, meets there, too."""
+        for seed, call in list(enumerate(self.calls))[:limit]:
+            nested = [i for i, item in enumerate(call) if isinstance(item, dict) and f"{i}[*]" in self.domain.recursive]
+            keys = [key for i in nested for key in call[i] if type(key) is str]
+            if len(nested) > 1 and keys:
+                arguments = clone(call, {})
+                for i in nested:
+                    arguments[i] = {keys[0]: arguments[i]}
+                yield Variation(seed, arguments, self.domain.broken(arguments))
 
     def mixed(self, limit: int) -> Iterator[Variation | None]:
         """An argument of one call in another one."""
