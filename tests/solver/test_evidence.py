@@ -37,6 +37,7 @@ def red(text: str = "", exception: str = "AssertionError", *frames: Frame) -> Te
         ("assert 'A' == 'a'", "case"),
         ("assert (1, 2) == [1, 2]", "wanted-list"),
         ("assert 2.5 == 2", "rounding"),
+        ("assert 1 == True", "wanted-bool"),
         ("assert <generator object f at 0x1> == [1]", "lazy"),
         ("assert {'a': 'x == y'} == {'a': 'x'}", "content"),
     ],
@@ -129,3 +130,11 @@ def test_a_pattern_tires(task_for: MakeTask) -> None:
     code = f"def f({', '.join(f'{x}{n}' for n in range(40) for x in 'abc')}):\n{body}"
     names = {candidate.pattern for candidate in islice(candidates(task_for(code)), 60)}
     assert len(names) >= 5
+
+
+def test_the_wanted_type_says_which_conversion_comes_first(task_for: MakeTask) -> None:
+    """Where a test wants another type than it got, what makes that type is tried before other conversions."""
+    for text, call in (("assert (1, 2) == [1, 2]", b"list(xs)"), ("assert [1] is True", b"bool(xs)")):
+        task = task_for("def f(xs):\n    return xs\n", results=[red(text, "AssertionError", Frame(PROGRAM, 2, "f"))])
+        contents = [c.changes[0].after.content for c in islice(candidates(task), 16) if c.changes[0].after]
+        assert any(call in content for content in contents)

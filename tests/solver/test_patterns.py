@@ -242,6 +242,66 @@ EXAMPLES = [
         "class A:\n    xs = []\n    def __init__(self):\n        self.n = 0\n",
         "class A:\n    xs = []\n    def __init__(self):\n        self.xs = []\n        self.n = 0\n",
     ),
+    (
+        "borrowed-call",
+        "from html import escape\ndef f(a, b):\n    return escape(a) + b\n",
+        "from html import escape\ndef f(a, b):\n    return escape(a) + escape(b)\n",
+    ),
+    (
+        "borrowed-call",
+        "def f(xs, ys):\n    a = list(map(str, xs))\n    return ','.join(ys)\n",
+        "def f(xs, ys):\n    a = list(map(str, xs))\n    return ','.join(map(str, ys))\n",
+    ),
+    (
+        "borrowed-call",
+        "def f(a, b):\n    return bytes.fromhex(a), b\n",
+        "def f(a, b):\n    return bytes.fromhex(a), bytes.fromhex(b)\n",
+    ),
+    (
+        "borrowed-call",
+        "try:\n    f()\nexcept E as e:\n    g(e.args[0])\n",
+        "try:\n    f()\nexcept E as e:\n    g(str(e))\n",
+    ),
+    (
+        "missing-link",
+        "def f(a, b):\n    a = a.strip()\n    return b.lower()\n",
+        "def f(a, b):\n    a = a.strip()\n    return b.lower().strip()\n",
+    ),
+    (
+        "missing-link",
+        "def f(a, b):\n    c = a.split('#', 1)[0]\n    return b.strip()\n",
+        "def f(a, b):\n    c = a.split('#', 1)[0]\n    return b.split('#', 1)[0].strip()\n",
+    ),
+    (
+        "flag-guard",
+        "class A:\n  def __init__(self):\n    self.m = False\n  def f(self):\n    print(1)\n",
+        "class A:\n  def __init__(self):\n    self.m = False\n  def f(self):\n    if not self.m:\n      print(1)\n",
+    ),
+    (
+        "flag-guard",
+        "def f(x=None):\n    g(x)\n    return 1\n",
+        "def f(x=None):\n    if x is not None:\n        g(x)\n    return 1\n",
+    ),
+    ("affix", "def f(a, b=''):\n    return a in b\n", "def f(a, b=''):\n    return b.startswith(a)\n"),
+    ("affix", "x = b.endswith(a)\n", "x = a in b\n"),
+    ("display", "x = [y]\n", "x = list(y)\n"),
+    ("display", "x = tuple(y)\n", "x = (y,)\n"),
+    (
+        "member",
+        "def f(fields):\n    pairs = fields.pairs\n    return g(pairs)\n",
+        "def f(fields):\n    pairs = fields.pairs\n    return g(fields.pairs)\n",
+    ),
+    ("member", "def f(a, size):\n    return a.size\n", "def f(a, size):\n    return size\n"),
+    (
+        "forwarded-argument",
+        "def f(xs, key):\n    return m.order(xs)\n",
+        "def f(xs, key):\n    return m.order(xs, key=key)\n",
+    ),
+    (
+        "everywhere",
+        "def f(x):\n    if not x:\n        g()\n    y = 1\n    if not x:\n        h()\n",
+        "def f(x):\n    if x is None:\n        g()\n    y = 1\n    if x is None:\n        h()\n",
+    ),
 ]
 """Pattern, wrong code, right code: the right code is among what the pattern makes of the wrong."""
 

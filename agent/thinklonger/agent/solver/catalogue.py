@@ -31,6 +31,7 @@ from thinklonger.agent.solver.pattern import Pattern
 from thinklonger.agent.solver.patterns import (
     arithmetic,
     booleans,
+    borrowed,
     calls,
     comparisons,
     constants,
@@ -58,6 +59,7 @@ PATTERNS: tuple[Pattern, ...] = (
     *guards.PATTERNS,
     *exceptions.PATTERNS,
     *definitions.PATTERNS,
+    *borrowed.PATTERNS,
 )
 """All patterns; each name once."""
 

@@ -172,6 +172,7 @@ def differences(got: object, wanted: object) -> Iterator[str]:
         yield from _numbers(float(got), float(wanted))
         if type(got) is not type(wanted):
             yield "type"
+            yield f"wanted-{type(wanted).__name__}"
     elif got is None:
         yield "none"
     elif wanted is None:

@@ -37,6 +37,9 @@ class Module:
         self.statement_cache: dict[Place | None, list[tuple[str, float]]] = {}
         self.condition_cache: dict[Place | None, list[tuple[str, float, str]]] = {}
         self.all_conditions: list[tuple[Place, str, str, frozenset[str] | None]] | None = None
+        self.call_cache: dict[Place | None, list[tuple[str, str, float]]] = {}
+        self.link_cache: dict[Place | None, list[tuple[str, Kinds]]] = {}
+        self.flag_cache: dict[Place | None, list[tuple[str, float]]] = {}
         self.modulus_cache: dict[Place | None, dict[str, float]] = {}
         self._headers: dict[Place, list[str]] = {}
         self._digests: dict[Place, bytes] = {}

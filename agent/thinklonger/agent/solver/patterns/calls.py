@@ -306,7 +306,7 @@ def wrap(place: Place) -> Iterator[Edit]:
     own = _own_wrappers(place)
     for node in place.all(ast.expr):
         parent = place.module.parent(node)
-        if not _wrappable(node, parent):
+        if not wrappable(node, parent):
             continue
         found = place.scope.kinds_of(node)
         text = place.segment(node)
@@ -325,7 +325,8 @@ def wrap(place: Place) -> Iterator[Edit]:
         for name, takes, weight in _WRAPPERS:
             fitting = 1.0 if found & takes else 0.35 if not found else 0.0
             if fitting and name != wrapped:
-                yield place.wrap(node, f"{name}({text})", weight=weight * fitting * slot)
+                share = 0.9 if f"wanted-{name}" in place.module.clues.tags else weight
+                yield place.wrap(node, f"{name}({text})", weight=share * fitting * slot)
         if "float" in found:
             yield place.wrap(node, f"round({text}, 2)", weight=0.6 * slot)
         for name, weight in own:
@@ -346,7 +347,8 @@ def _own_wrappers(place: Place) -> list[tuple[str, float]]:
     return found
 
 
-def _wrappable(node: ast.expr, parent: ast.AST | None) -> bool:
+def wrappable(node: ast.expr, parent: ast.AST | None) -> bool:
+    """Whether an expression's value can be given to a call where it stands."""
     if isinstance(
         node,
         ast.Constant
@@ -394,7 +396,7 @@ def method(place: Place) -> Iterator[Edit]:
     """`x` → `x.strip()`, `x.lower()`, `x.items()`, `x.copy()`, `x[:]` and relatives."""
     for node in place.all((ast.Name, ast.Attribute, ast.Subscript, ast.Call)):
         parent = place.module.parent(node)
-        if not _wrappable(node, parent):
+        if not wrappable(node, parent):
             continue
         found = place.scope.kinds_of(node)
         text = place.segment(node)
