@@ -3,7 +3,7 @@
 Each figure is a median of wall time; CPU is what our children used, without the confined command itself (bubblewrap
 does not wait for it), and is changed less by a busy machine. Run:
 
-    python benchmarks/sandbox.py [--engine none|bubblewrap|docker] [--repository DIR MODULE]
+    python benchmarks/sandbox.py [--engine none|bubblewrap|docker] [--repository DIR MODULE] [--side-by-side]
 
 Without an engine's name, bubblewrap and Docker are measured, whichever work here, and the escape suite's attempts are
 counted: N blocked of N.
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path, PurePosixPath
 
 from thinklonger.agent.config import SandboxChoice
@@ -29,6 +30,7 @@ from thinklonger.agent.sandbox import select_sandbox
 from thinklonger.agent.types import Command, FileState
 
 ROUNDS = 21
+PAUSE_SECONDS = 1.0
 LAYERS = 8
 FILES = 2_000
 READABLE = sorted({Path(sys.prefix), Path(sys.base_prefix)})
@@ -153,12 +155,54 @@ def sources(top: Path) -> list[PurePosixPath]:
     return [PurePosixPath(path.relative_to(top)) for path in top.rglob("*.py")]
 
 
+async def side_by_side(root: Path) -> None:
+    """Print what a fresh layer costs in both engines and a bare process, one after the other, again and again.
+
+    A candidate's layer comes when the one before has run for a while, so each round waits as long as a test may take:
+    what an engine prepares meanwhile is not counted, as it would not be in a search.
+    """
+    files = plant(root)
+    argv = COMMANDS["true"]
+    walls: dict[str, list[float]] = {}
+
+    async def take(name: str, work: Callable[[], Awaitable[object]]) -> None:
+        started = time.perf_counter()
+        await work()
+        walls.setdefault(name, []).append((time.perf_counter() - started) * 1000)
+        await asyncio.sleep(PAUSE_SECONDS)
+
+    async with AsyncExitStack() as stack:
+        sessions: dict[str, SandboxSession] = {}
+        for engine in (SandboxChoice.BUBBLEWRAP, SandboxChoice.DOCKER):
+            try:
+                sandbox = await select_sandbox(engine)
+            except SandboxError as reason:
+                print(f"{engine}: not measured. {reason}")
+                continue
+            sessions[engine] = await stack.enter_async_context(sandbox.open(root, files, readable=READABLE))
+        load = os.getloadavg()[0]
+        for _ in range(ROUNDS):
+            await take("bare", lambda: bare(argv))
+            for name, session in sessions.items():
+                await take(name, lambda session=session: confined(session, argv, files[0]))
+    print(f"── side by side, {len(files)} files, load {load:.1f} to {os.getloadavg()[0]:.1f}")
+    for name, found in walls.items():
+        least, middle, most = min(found), statistics.median(found[2:]), statistics.quantiles(found, n=10)[-1]
+        print(f"{name}: median {middle:.0f} ms, least {least:.0f}, nine of ten below {most:.0f}")
+
+
 def main() -> None:
     """Measure the engine that was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--engine", type=SandboxChoice, default=SandboxChoice.AUTO)
     parser.add_argument("--repository", nargs=2, metavar=("DIR", "MODULE"))
+    parser.add_argument("--side-by-side", action="store_true", help="both engines and a bare process, interleaved")
     arguments = parser.parse_args()
+    if arguments.side_by_side:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            asyncio.run(side_by_side(Path(folder).resolve()))
+        return
     both = (SandboxChoice.BUBBLEWRAP, SandboxChoice.DOCKER)
     for engine in both if arguments.engine is SandboxChoice.AUTO else (arguments.engine,):
         with tempfile.TemporaryDirectory() as folder:

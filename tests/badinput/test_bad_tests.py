@@ -153,6 +153,29 @@ def test_what_a_test_does_beside_testing(person: "Person", sandbox: str, text: s
 
 
 @pytest.mark.slow
+def test_tests_that_need_root_or_a_display_stop_no_others(person: "Person") -> None:
+    """They are red on the code as it is and count against no patch; what they need is told."""
+    person.write({"tests/test_needy.py": NEEDING})
+    said = person.resolve(*COMMAND, "--sandbox", "bubblewrap", "--regression", "whole", "--json")
+    assert said.searched, said
+    assert "display" in said.err + said.out
+
+
+NEEDING = """\
+import os, subprocess
+
+def test_root():
+    os.chown("/usr", 0, 0)
+
+def test_display():
+    raise RuntimeError("no display name and no $DISPLAY environment variable")
+
+def test_setuid():
+    subprocess.run(["mount", "-t", "tmpfs", "x", "/mnt"], check=True)
+"""
+
+
+@pytest.mark.slow
 def test_a_test_that_kills_its_whole_group(person: "Person", sandbox: str) -> None:
     """Nothing but the test itself dies; a result is given, and no patch is called verified for it."""
     person.write({"tests/test_totals.py": KILL_GROUP + CHECK})

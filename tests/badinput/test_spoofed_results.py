@@ -70,6 +70,13 @@ SPOOFS: dict[str, dict[str, str]] = {
         "pyproject.toml": '[tool.pytest.ini_options]\naddopts = "-p evil"\npythonpath = ["."]\n',
         "tests/test_totals.py": TEST,
     },
+    "plugin by entry point": {
+        "evil.py": MAKEREPORT,
+        "evil-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: evil\nVersion: 1\n",
+        "evil-1.dist-info/entry_points.txt": "[pytest11]\nevil = evil\n",
+        "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["."]\n',
+        "tests/test_totals.py": TEST,
+    },
     "patched runner": {
         "conftest.py": f"{CHANGED}\nimport _pytest.runner\nreal = _pytest.runner.CallInfo.from_call.__func__\n\n"
         "def from_call(cls, func, *given, **named):\n"

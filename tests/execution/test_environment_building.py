@@ -316,6 +316,97 @@ async def test_a_hostile_setup_py_is_confined(tmp_path: Path, registry: str) -> 
         assert again.environment.recipe == recipe
 
 
+BACKEND = """
+import base64, hashlib, os, sys, urllib.request, zipfile
+sys.path.insert(0, os.getcwd())
+
+SAID = []
+for place in ({secret!r}, os.path.expanduser("~/.ssh/id_rsa"), os.path.expanduser("~/.netrc"), "/etc/shadow"):
+    try:
+        SAID.append(open(place).read())
+    except OSError:
+        pass
+SAID += [name for name in os.environ if "TOKEN" in name]
+for place in ({outside!r}, "/usr/lib/stolen", sys.prefix + "/lib/stolen.pth"):
+    try:
+        open(place, "w").write("x")
+    except OSError:
+        pass
+for address in ("https://example.com/", "http://192.0.2.1/"):
+    try:
+        urllib.request.urlopen(address, timeout=5)
+        SAID.append(address)
+    except Exception:
+        pass
+
+
+def get_requires_for_build_wheel(settings=None):
+    return []
+
+
+get_requires_for_build_editable = get_requires_for_build_wheel
+
+
+def build_wheel(folder, settings=None, metadata=None):
+    name = "hostile_backend-1-py3-none-any.whl"
+    files = {{
+        "hostile_said.py": "SAID = " + repr(SAID),
+        "hostile_backend-1.dist-info/METADATA": "Metadata-Version: 2.1\\nName: hostile-backend\\nVersion: 1\\n",
+        "hostile_backend-1.dist-info/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }}
+    record = "hostile_backend-1.dist-info/RECORD"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        for path, text in files.items():
+            wheel.writestr(path, text)
+        wheel.writestr(record, "".join(path + ",,\\n" for path in [*files, record]))
+    return name
+
+
+build_editable = build_wheel
+"""
+
+
+def stolen() -> list[Path]:
+    """What the backend would have left in the system's folders and our own."""
+    return [path for folder in ("/usr/lib", f"{sys.prefix}/lib") for path in Path(folder).glob("stolen*")]
+
+
+async def test_a_hostile_build_backend_is_confined(
+    tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backend that lies in the tree itself sees no secret and no token, writes nowhere, reaches no other host."""
+    root = tmp_path / "r"
+    secret, outside = tmp_path / "secret", tmp_path / "outside"
+    secret.write_text("token", "utf-8")
+    monkeypatch.setenv("UPLOAD_TOKEN", "token")
+    files = write(root, {
+        "pyproject.toml": """
+            [build-system]
+            requires = []
+            build-backend = "backend"
+            backend-path = ["."]
+            [project]
+            name = "hostile-backend"
+            version = "1"
+            dependencies = ["iniconfig"]
+            """,
+        "backend.py": BACKEND.format(secret=str(secret), outside=str(outside)),
+        "tests/test_mod.py": """
+            import iniconfig
+            from hostile_said import SAID
+            def test_confined():
+                assert SAID == [], SAID
+            """,
+    })  # fmt: skip
+    permission = Permission(tmp_path / "cache", build=True, index=registry, moment=DAY)
+    async with opened(root, files, permission) as provided:
+        execution = await provided.harness.run(None)
+        assert [result.outcome for result in execution.run.results] == ["passed"], execution.run
+    assert not outside.exists()
+    assert stolen() == []
+    assert sorted(path.name for path in root.iterdir()) == ["backend.py", "pyproject.toml", "tests"]
+
+
 async def test_what_does_not_exist_is_left_out_and_told(tmp_path: Path, registry: str) -> None:
     """Requirements that the registry does not have are dropped with a reason; a missing import is found by name."""
     root = tmp_path / "r"

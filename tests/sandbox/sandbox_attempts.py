@@ -528,11 +528,9 @@ def _address() -> str:
 
 
 async def escaped(session: SandboxSession, planted: Host, attempt: Attempt) -> list[str]:
-    """Run one attempt in a layer of its own, beside another candidate's: what it managed, and what changed outside."""
+    """Run one attempt in a layer of its own: what it managed, and what changed outside."""
     before = planted.state()
-    own = {PurePosixPath("mine.txt"): FileState(b"another candidate's own words")}
-    async with session.layer(own) as other, session.layer() as layer:
-        await other.run(Command(("sh", "-c", "cp mine.txt /tmp/mine.txt")))
+    async with session.layer() as layer:
         found = await _payload(layer, planted, attempt)
     if not await gone(str(planted.facts["stay"]), 3.0):
         found.append("a process outlived its run")
@@ -558,14 +556,16 @@ async def _payload(layer: SandboxLayer, planted: Host, attempt: Attempt) -> list
 
 
 async def try_all(sandbox: Sandbox, ground: Path, names: Mapping[str, Attempt] = ATTEMPTS) -> dict[str, list[str]]:
-    """Every attempt, each in its own layer of one session; empty lists are what we want."""
+    """Every attempt, each in its own layer of one session beside another candidate's; empty lists are what we want."""
     root, files = plant(ground, {"a.py": b"x = 1\n"})
     (root / ".git").mkdir()
     (root / ".git" / "config").write_text("[core]\n")
     (root / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
     results: dict[str, list[str]] = {}
     with host(ground) as planted:
-        async with sandbox.open(root, files, readable=READABLE) as session:
+        own = {PurePosixPath("mine.txt"): FileState(b"another candidate's own words")}
+        async with sandbox.open(root, files, readable=READABLE) as session, session.layer(own) as other:
+            await other.run(Command(("sh", "-c", "cp mine.txt /tmp/mine.txt")))
             for name, attempt in names.items():
                 results[name] = await escaped(session, planted, attempt)
     return results

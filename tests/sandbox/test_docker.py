@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sandbox_contract import READABLE, plant, python, shell
+from sandbox_contract import READABLE, plant, shell
 
 from thinklonger.agent.errors import SandboxError
 from thinklonger.agent.sandbox import container, launcher
@@ -60,7 +60,7 @@ async def left_after(pid: int, seconds: float, *, running: bool = False) -> list
 
 
 @pytest.mark.usefixtures("docker")
-@pytest.mark.parametrize("moment", [0.0, 0.4, 0.9, 1.5])
+@pytest.mark.parametrize("moment", [0.0, 0.5, 1.2])
 async def test_nothing_survives_a_killed_launcher(moment: float, tmp_path: Path) -> None:
     """Killed with SIGKILL while commands run (0) or later: containers end by themselves, the next start sweeps."""
     command = [sys.executable, str(SCRIPT), "launch", "docker", str(tmp_path)]
@@ -141,19 +141,29 @@ async def test_an_engine_that_dies_in_the_middle_is_an_error_with_a_remedy(
 
 
 @pytest.mark.usefixtures("docker")
-async def test_memory_is_bounded_in_total(tmp_path: Path) -> None:
-    """Ten processes together get no more than `memory_bytes`, though each stays far below it."""
-    code = """
-import os, time
-for _ in range(10):
-    if os.fork() == 0:
-        held = bytearray(b"x") * (60 << 20); time.sleep(2); os._exit(0)
-print("dead", sum(os.wait()[1] != 0 for _ in range(10)))
-"""
-    root, files = plant(tmp_path, {"a.py": b""})
-    async with DockerSandbox().open(root, files, readable=READABLE) as session, session.layer() as layer:
-        result = await layer.run(python(code, limits=Limits(wall_seconds=40.0, memory_bytes=256 << 20)))
-    assert result.output != b"dead 0\n", result
+async def test_a_container_made_ahead_is_as_fresh_as_any(tmp_path: Path) -> None:
+    """From the third layer of a kind on one is there already: whole, untouched, with its own limits, and never old."""
+    root, files = plant(tmp_path, {"a.py": b"x = 1\n"})
+    text = "cat a.py; ls; test -d __pycache__ && echo kept; echo changed >a.py; ulimit -v"
+    narrow = Limits(memory_bytes=1 << 30)
+    found: list[bytes] = []
+    async with DockerSandbox().open(root, files, readable=READABLE) as session:
+
+        async def look(limits: Limits) -> None:
+            async with session.layer() as layer:
+                found.append((await layer.run(shell(text, limits=limits))).output)
+
+        for limits in (narrow, narrow, narrow, Limits(), narrow, narrow):
+            await look(limits)
+        assert session.spares == 1
+        await session.warm(shell(f"{sys.executable} -c 'import a'"))
+        assert session.spares == 0
+        await look(narrow)
+        await look(narrow)
+    assert [text.splitlines()[-1] for text in found[:4]] == [b"1048576"] * 3 + [b"4194304"], found
+    assert all(text.splitlines()[:2] == [b"x = 1", b"a.py"] for text in found[:6]), found
+    assert all(b"kept" in text for text in found[6:]), found
+    assert await left_after(os.getpid(), 5.0) == []
 
 
 @pytest.mark.usefixtures("docker")

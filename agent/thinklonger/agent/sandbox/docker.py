@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from threading import Thread
-from typing import IO, Any, TypeVar, cast
+from typing import IO, Any, TypeAlias, TypeVar, cast
 
 from thinklonger.agent.errors import SandboxError
 from thinklonger.agent.sandbox import launcher
@@ -35,6 +35,8 @@ PROBE = PurePosixPath("holder.sh")
 PROBE_SECONDS = 20.0
 KEEPER = Limits(memory_bytes=64 * 1024**2, processes=16)
 GIT_BYTES = 1 << 16
+Key: TypeAlias = tuple[int, int, int, int]
+"""What makes two containers alike: their limits, and how often bytecode was added to the frozen tree."""
 HURRY_SECONDS = 0.5
 """How long a cancelled task waits for the engine to remove things; threads finish it."""
 
@@ -113,6 +115,9 @@ class DockerSession:
         self._keeper: Container | None = None
         self._layers = 0
         self._pending: list[Future[Any]] = []
+        self._asked: Key | None = None
+        self._spare: tuple[Key, Future[Container]] | None = None
+        self._kept = 0
 
     # ── for the layers ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -138,7 +143,10 @@ class DockerSession:
                 tape = Tape()
                 for name, content in kept.items():
                     tape.file(name, content, mode=0o644, owner=self.plan.user)
+                self._kept += 1
+                self._discard()
                 await self._put(FROZEN, tape.bytes())
+                self._kept += 1
         return result
 
     @property
@@ -148,8 +156,50 @@ class DockerSession:
             raise SandboxError("sandbox.docker-failed", reason="the session is over")
         return self._plan
 
+    @property
+    def spares(self) -> int:
+        """How many containers are made ahead."""
+        return int(self._spare is not None)
+
     async def container(self, limits: Limits) -> Container:
-        """A new container with a copy of the frozen tree; `scratch_bytes` may be written there, and in /tmp."""
+        """A new container with a copy of the frozen tree; `scratch_bytes` may be written there, and in /tmp.
+
+        From the second one of a kind on, the next is made ahead, while the command in this one runs.
+        """
+        key = (limits.memory_bytes, limits.processes, limits.scratch_bytes, self._kept)
+        is_usual, self._asked = key == self._asked, key
+        made = await self._ready(key) or await self._call(self._making(limits))
+        if is_usual and self._spare is None:
+            self._spare = key, self._submit(self._making(limits))
+        return made
+
+    async def _ready(self, key: "Key") -> Container | None:
+        """The spare container, if it is of that kind and came to be."""
+        if self._spare is None:
+            return None
+        kind, future = self._spare
+        if kind != key:
+            self._discard()
+            return None
+        self._spare = None
+        await asyncio.wait([asyncio.wrap_future(future)])
+        return None if future.exception() else future.result()
+
+    def _discard(self) -> None:
+        """Have the spare removed, once it is there."""
+        if self._spare is not None:
+            _, future = self._spare
+            self._spare = None
+            future.add_done_callback(self._forget_spare)
+
+    def _forget_spare(self, made: "Future[Container]") -> None:
+        """Have it removed; where the session is over meanwhile, its end does that."""
+        if made.exception() is None:
+            with suppress(RuntimeError):
+                self.forget(made.result())
+
+    def _making(self, limits: Limits) -> Callable[[Client], Container]:
+        """The work of making a container."""
         self._layers += 1
         size = self._setting.inventory.bytes
         files = max(LEAST_FILES, limits.scratch_bytes // BYTES_PER_FILE)
@@ -160,14 +210,13 @@ class DockerSession:
         room = Room(limits, size, tmpfs)
         name = f"thinklonger-{self._run}-{self._layers}"
         keeper = f"thinklonger-{self._run}-0"
-        arguments = (FROZEN, str(self.root))
         plan = self.plan
 
         def work(client: Client) -> Container:
             host = hardened(plan, room, sharing=[f"{keeper}:ro"])
-            return begin(client, self.engine, plan, Start(name, host, arguments))
+            return begin(client, self.engine, plan, Start(name, host, (FROZEN, str(self.root))))
 
-        return await self._call(work)
+        return work
 
     def forget(self, container: Container) -> None:
         """Have a container removed; the session's end waits for it."""
@@ -249,9 +298,13 @@ class DockerSession:
     async def _call(self, work: Callable[[Client], Answer]) -> Answer:
         """A call that the session's end waits for, also where nobody else does any more."""
         with attributed():
-            future = self.engine.submit(work)
-            self._pending.append(future)
-            return await asyncio.shield(asyncio.wrap_future(future))
+            return await asyncio.shield(asyncio.wrap_future(self._submit(work)))
+
+    def _submit(self, work: Callable[[Client], Answer]) -> "Future[Answer]":
+        """The same, for later."""
+        future = self.engine.submit(work)
+        self._pending.append(future)
+        return future
 
 
 def _user() -> tuple[int, int]:
