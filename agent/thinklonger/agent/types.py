@@ -166,7 +166,10 @@ Layer: TypeAlias = Mapping[PurePosixPath, FileState | None]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one sandboxed command may use; `memory_bytes` bounds each process's address space."""
+    """What one sandboxed command may use.
+
+    `memory_bytes` bounds each process's address space, and all processes together where the sandbox can count them.
+    """
 
     wall_seconds: float = 600.0
     memory_bytes: int = 4 * 1024**3
