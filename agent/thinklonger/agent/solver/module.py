@@ -37,6 +37,7 @@ class Module:
         self.statement_cache: dict[Place | None, list[tuple[str, float]]] = {}
         self.condition_cache: dict[Place | None, list[tuple[str, float, str]]] = {}
         self.all_conditions: list[tuple[Place, str, str, frozenset[str] | None]] | None = None
+        self.all_calls: tuple[list[tuple[Place, str, str, float]], list[str]] | None = None
         self.call_cache: dict[Place | None, list[tuple[str, str, float]]] = {}
         self.link_cache: dict[Place | None, list[tuple[str, Kinds]]] = {}
         self.flag_cache: dict[Place | None, list[tuple[str, float]]] = {}

@@ -215,14 +215,14 @@ class Place:
 
     def before(self, text: str, *, weight: float, note: str) -> Edit | None:
         """Statements inserted before this one; `text` is written at indentation zero."""
-        if self._slot is None:
+        if self.slot is None:
             return None
-        at, indent, reach = self._slot
+        at, indent, reach = self.slot
         new = indented(text, indent) + "\n"
         return Edit(self, at, at, new, weight, note, reach)
 
     @cached_property
-    def _slot(self) -> "tuple[int, str, tuple[Block, int, int]] | None":
+    def slot(self) -> "tuple[int, str, tuple[Block, int, int]] | None":
         """Where statements can be inserted before this one, and at which indentation."""
         if self.indent is None or self.is_elif or not isinstance(self.node, ast.stmt):
             return None

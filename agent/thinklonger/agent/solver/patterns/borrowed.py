@@ -69,21 +69,30 @@ def _calls(place: Place) -> list[tuple[str, str, float]]:
     if place.function not in cache:
         found: dict[str, tuple[str, str, float]] = {}
         visible = place.scope.visible
-        for other in place.module.places:
+        rows, unused = _all_calls(place)
+        for other, lead, argument, share in rows:
             near = (
                 1.0 if other.function is place.function else 0.8 if other.klass and other.klass is place.klass else 0.6
             )
-            for node in other.all(ast.Call):
-                row = _donor(other, node, near)
-                if row is not None and row[0].partition("(")[0].partition(".")[0] in visible:
-                    found[row[0]] = max(row, found.get(row[0], row), key=lambda item: item[2])
-        for name in _unused_imports(place):
+            weight = near * share
+            if lead.partition("(")[0].partition(".")[0] in visible and (lead not in found or weight > found[lead][2]):
+                found[lead] = (lead, argument, weight)
+        for name in unused:
             found.setdefault(f"{name}(", (f"{name}(", "", 0.7))
         cache[place.function] = sorted(found.values(), key=lambda item: -item[2])[:_MOST]
     return cache[place.function]
 
 
-def _donor(place: Place, node: ast.Call, near: float) -> tuple[str, str, float] | None:
+def _all_calls(place: Place) -> tuple[list[tuple[Place, str, str, float]], list[str]]:
+    """The file's calls of one value, each where it stands, and the functions that it imports and never names."""
+    module = place.module
+    if module.all_calls is None:
+        rows = ((other, _donor(other, node)) for other in module.places for node in other.all(ast.Call))
+        module.all_calls = [(other, *row) for other, row in rows if row is not None], _unused_imports(place)
+    return module.all_calls
+
+
+def _donor(place: Place, node: ast.Call) -> tuple[str, str, float] | None:
     """A call as a donor, if it is one of a value: a function's, or the same function's over a value's items."""
     if (
         node.keywords
@@ -104,9 +113,9 @@ def _donor(place: Place, node: ast.Call, near: float) -> tuple[str, str, float] 
         case [ast.expr() as value] if name.partition(".")[0] in place.module.facts.globals | (
             BUILTINS if "." in name else frozenset()
         ):
-            return f"{name}(", place.segment(value), near * (0.9 if "." in name else 1.0)
+            return f"{name}(", place.segment(value), 0.9 if "." in name else 1.0
         case [ast.Name(id=first), value] if name in {"map", "filter"}:
-            return f"{name}({first}, ", place.segment(value), near * 0.9
+            return f"{name}({first}, ", place.segment(value), 0.9
         case _:
             return None
 

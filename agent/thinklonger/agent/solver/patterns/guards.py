@@ -159,10 +159,15 @@ def _early(place: Place, value: ast.expr) -> bool:
 
 
 def _guard(place: Place, test: str, action: str, weight: float) -> Iterator[Edit]:
-    text = f"if {test}:\n{place.module.indent_step}{action}"
-    made = place.before(text, weight=min(weight, 1.0), note="")
-    if made:
-        yield made
+    if place.slot is None:
+        return
+    if "\n" in action:
+        made = place.before(f"if {test}:\n{place.module.indent_step}{action}", weight=min(weight, 1.0), note="")
+        yield from (made,) if made else ()
+    else:
+        at, indent, reach = place.slot
+        text = f"{indent}if {test}:\n{indent}{place.module.indent_step}{action}\n"
+        yield Edit(place, at, at, text, min(weight, 1.0), "", reach)
 
 
 def skip(place: Place) -> Iterator[Edit]:
