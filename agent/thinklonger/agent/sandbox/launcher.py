@@ -3,12 +3,13 @@
 import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from functools import partial
 
 from thinklonger.agent.sandbox.client import Client
 from thinklonger.agent.sandbox.container import TTL_SECONDS, remove
 from thinklonger.agent.sandbox.living import here, identity
 
+SWEEPS, AGAIN_SECONDS = 4, 0.3
 RUN, LAUNCHER, EXPIRES = "thinklonger.run", "thinklonger.launcher", "thinklonger.expires"
 
 
@@ -28,18 +29,37 @@ def is_dead(found: Mapping[str, str]) -> bool:
 
 
 def sweep(client: Client) -> None:
-    """Remove containers, volumes and images of dead launchers; blocks. What another sweep takes first is fine."""
-    from docker.errors import APIError  # noqa: PLC0415 - loaded with the client
+    """Remove containers, volumes and images of dead launchers; blocks. What another sweep takes first is fine.
+
+    The engine may still be making a container that a launcher asked for just before it was killed: what that one keeps
+    from being removed is tried again, for a moment.
+    """
+    for _ in range(SWEEPS):
+        if _removed_all(client):
+            return
+        time.sleep(AGAIN_SECONDS)
+
+
+def _removed_all(client: Client) -> bool:
+    """Remove what can be removed now; False where something could not."""
+    from docker.errors import APIError, NotFound  # noqa: PLC0415 - loaded with the client
 
     only = {"label": [LAUNCHER]}
     for each in client.containers(all=True, filters=only):
         if is_dead(each["Labels"] or {}):
             remove(client, each["Id"])
-    for each in client.volumes(filters=only)["Volumes"] or []:
-        if is_dead(each["Labels"] or {}):
-            with suppress(APIError):
-                client.remove_volume(each["Name"])
-    for each in client.images(filters=only):
-        if is_dead(each["Labels"] or {}):
-            with suppress(APIError):
-                client.remove_image(each["Id"], force=True)
+    volumes = [each for each in client.volumes(filters=only)["Volumes"] or [] if is_dead(each["Labels"] or {})]
+    images = [each for each in client.images(filters=only) if is_dead(each["Labels"] or {})]
+    work = [partial(client.remove_volume, each["Name"]) for each in volumes]
+    work += [partial(client.remove_image, each["Id"], force=True) for each in images]
+    gone = 0
+    for remove_it in work:
+        try:
+            remove_it()
+        except NotFound:
+            gone += 1
+        except APIError:
+            continue
+        else:
+            gone += 1
+    return gone == len(work)
