@@ -133,6 +133,24 @@ async def test_a_swallowed_time_out_still_ends(bench: Bench) -> None:
     assert not execution.run.complete
 
 
+async def test_a_swallowed_time_out_is_no_pass(bench: Bench) -> None:
+    """A test that catches the end of its time and returns has not passed."""
+    files = {
+        "test_it.py": """
+            def test_quiet():
+                try:
+                    while True:
+                        pass
+                except BaseException:
+                    pass
+            """
+    }
+    async with bench(files) as harness:
+        execution = await harness.run(None, seconds_per_test=0.3)
+    (result,) = execution.run.results
+    assert result.outcome is Outcome.TIMED_OUT
+
+
 async def test_a_hang_in_c_ends(bench: Bench) -> None:
     """A hang inside C code, where no Python signal handler runs, ends as timed out with its place."""
     files = {

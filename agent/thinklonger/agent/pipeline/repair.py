@@ -63,6 +63,7 @@ LEAST_SECONDS = 30.0  # for proposing, however long the survey took
 LEAST_TRIED = 40  # candidates that there must be time for, however long their package takes to import
 PROOF_SECONDS = 12.0  # kept back from the time budget for comparing and proving
 PATIENCE = 8  # a candidate whose tests take so many times as long as the base's is taken to hang,
+LONGEST_WAIT = 10.0  # or so much longer, where they take long themselves,
 PATIENCE_SECONDS = 0.8  # after this much for its start; every hanging candidate costs this
 LONGEST_START = 10.0  # importing a large package is granted to a candidate, a process that hung is not
 RUNNER_START = 1.0  # of a run's start, what is the interpreter's and the runner's own
@@ -165,7 +166,8 @@ class Repair:
         run = reproduction.run
         finished = [r.seconds for r in run.results if r.outcome is not Outcome.TIMED_OUT]
         expected = min(seconds, SCREENING_SECONDS) + sum(finished)
-        return (*reproduction.tests, *quick), PATIENCE_SECONDS + _start_of(run) + PATIENCE * expected
+        patience = min(PATIENCE * expected, expected + LONGEST_WAIT)
+        return (*reproduction.tests, *quick), PATIENCE_SECONDS + _start_of(run) + patience
 
     def _proposers(self) -> tuple[Proposer, ...]:
         return (Solver(),)

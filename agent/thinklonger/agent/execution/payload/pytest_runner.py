@@ -12,6 +12,7 @@ import pytest
 
 from .lines import bounded_lines
 from .request import Bounded, Run, bare, flush, silence
+from .watch import hang_record
 
 if TYPE_CHECKING:
     from .lines import BoundedLines
@@ -196,8 +197,11 @@ class Plugin:
             self.run.lines = self._lines.stop
             self._lines.start()
         yield
+        self.run.watch.disarm()
         lines = None if self._lines is None else self._lines.stop()
         seconds = time.monotonic() - self._since
+        if self.run.watch.fired and self._record["outcome"] == "passed":  # it swallowed the end of its time
+            self._record.update(hang_record(self.run.watch))
         self.run.finished(dict(self._record, seconds=seconds, lines=lines))
         if self.run.late:
             item.session.shouldstop = "the time for this run is up"
@@ -228,7 +232,7 @@ class Plugin:
         record = dict(self._record, **self.run.places.describe(error))
         record.update(outcome="failed", seconds=time.monotonic() - self._since, lines={})
         if self.run.watch.fired:
-            record.update(outcome="timed-out", exception="Timeout", text="", frames=self.run.watch.frames)
+            record.update(hang_record(self.run.watch))
         self.run.finished(record)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -257,7 +261,7 @@ class Plugin:
             else:
                 record.update(exception="", text=str(report.longrepr))
             if self.run.watch.fired:
-                record.update(outcome="timed-out", exception="Timeout", text="", frames=self.run.watch.frames)
+                record.update(hang_record(self.run.watch))
         elif call.excinfo is not None and not hasattr(report, "wasxfail"):  # somebody has made a pass of it
             record.update(self.run.places.describe(call.excinfo.value), outcome="failed")
 

@@ -229,6 +229,8 @@ class Result(unittest.TestResult):
         self._run.watch.disarm()
         lines = None if self._lines is None else self._lines.stop()
         record = dict(self._record, seconds=time.monotonic() - self._since, lines=lines)
+        if self._run.watch.fired and record["outcome"] == "passed":  # it swallowed the end of its time
+            record.update(hang_record(self._run.watch))
         if record["outcome"] not in ("passed", "skipped"):
             self.red += 1
             self._terminal.write("{id}: {outcome}: {exception}: {text}\n".format(**record))
