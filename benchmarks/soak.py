@@ -358,6 +358,7 @@ def engine_counter() -> Callable[[str], int]:
     from thinklonger.agent.sandbox import launcher
 
     client = docker.from_env()
+    api: Any = client.api  # its own annotations are narrower than what it takes
 
     def names() -> set[str]:
         found = {str(each.id) for each in client.containers.list(all=True)}
@@ -371,7 +372,7 @@ def engine_counter() -> Callable[[str], int]:
         while True:
             try:
                 if fate in ("SIGKILL", "engine"):
-                    launcher.sweep(client.api)
+                    launcher.sweep(api)
                 more = len(names() - before)
             except (OSError, DockerException):
                 more = -1  # the engine is starting
