@@ -78,7 +78,8 @@ def tests(bin_folder: Path) -> None:
         for name in ("tests", "examples", "benchmarks", "pyproject.toml"):
             source = ROOT / name
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, away / name)
-        run(wheel_bin / "python", "-m", "pytest", "--durations=15", cwd=away)
+        # two at a time: most tests wait for processes that they started; a file's tests share its fixtures
+        run(wheel_bin / "python", "-m", "pytest", "--numprocesses=2", "--dist=loadfile", "--durations=15", cwd=away)
 
 
 GATES: dict[str, Callable[[Path], None]] = {
