@@ -178,6 +178,8 @@ async def run(job: Job) -> Built:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         await asyncio.shield(process.wait())
+    if not stopped and await asyncio.to_thread(_too_large, job):
+        stopped = "disk"  # it was done before anybody looked
     output = (await reader).decode("utf-8", "replace")
     if process.returncode and output.startswith(("bwrap:", "unshare:", "setpriv:", "mount:")):
         raise ExecutionError("environments.not-confined", reason=output.strip().splitlines()[0])
@@ -188,7 +190,12 @@ def _bound_passed(job: Job, started: float) -> str:
     """Which bound a running build has passed; empty while it keeps them."""
     if time.monotonic() - started > job.seconds:
         return "time"
-    return "disk" if sum(map(size_of, job.watched)) > job.disk_bytes else ""
+    return "disk" if _too_large(job) else ""
+
+
+def _too_large(job: Job) -> bool:
+    """Whether the watched folders hold more than they may."""
+    return sum(map(size_of, job.watched)) > job.disk_bytes
 
 
 def size_of(folder: Path) -> int:

@@ -38,7 +38,15 @@ def ask(root: Path, *words: str) -> str:
     if git is None:
         return ""
     command = (git, *OPTIONS, "-C", str(root), *words)
-    environment = {"PATH": os.path.dirname(git), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}  # noqa: PTH120 - as it is
+    environment = {
+        "PATH": os.path.dirname(git),  # noqa: PTH120 - as it is
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_LAZY_FETCH": "1",  # a partial clone must not reach for its remote, which may be a program
+        "GIT_ALLOW_PROTOCOL": "none",  # the same for versions that don't know the variable above
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "LC_ALL": "C",
+    }
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=SECONDS, env=environment)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
