@@ -19,8 +19,10 @@ from thinklonger.agent.execution.behaviour import (
 )
 from thinklonger.agent.execution.behaviour.grouping import differences_of, digest_of, groups_of
 from thinklonger.agent.messages import LANGUAGES, render
-from thinklonger.agent.stages.verify.exercising import changed_lines, exercising
+from thinklonger.agent.solver.catalogue import PATTERNS
+from thinklonger.agent.stages.verify.exercising import changed_statements, exercising
 from thinklonger.agent.stages.verify.ranking import (
+    MOVING,
     CandidateFacts,
     Evidence,
     Thresholds,
@@ -328,9 +330,20 @@ def test_how_an_outranked_survivor_differs_is_told_too() -> None:
 def test_which_tests_run_a_changed_line() -> None:
     """A changed line, any line of its statement, and the neighbours of an insertion; not the rest of the file."""
     before = b"def f(a):\n    b = (\n        a\n        + 1\n    )\n    return b\n\n\ndef g():\n    return 2\n"
-    assert changed_lines(before, before.replace(b"+ 1", b"- 1")) == {2, 3, 4, 5}
-    assert changed_lines(before, before.replace(b"    return b", b"    b = 2\n    return b")) >= {5, 6}
+    assert changed_statements(before, before.replace(b"+ 1", b"- 1")) == {2, 3, 4, 5}
+    assert changed_statements(before, before.replace(b"    return b", b"    b = 2\n    return b")) >= {5, 6}
     path = PurePosixPath("m.py")
     change = FileChange(path, FileState(before), FileState(before.replace(b"+ 1", b"- 1")))
     coverage = {"one": {path: frozenset({2, 6})}, "two": {path: frozenset({10})}, "three": {}}
     assert exercising((change,), coverage) == {"one"}
+
+
+def test_every_pattern_that_moves_statements_has_the_higher_bar() -> None:
+    """The label's list follows the catalogue: a new structural pattern is on it, or stands here with its reason."""
+    structural = {pattern.name for pattern in PATTERNS if pattern.structural}
+    exempt = {
+        *("mutable-default", "shared-attribute", "declaration", "missing-import", "missing-initialization"),  # one way
+        "simultaneous",  # two assignments made one, in place
+    }
+    assert structural - MOVING == exempt
+    assert {pattern.name for pattern in PATTERNS} >= MOVING

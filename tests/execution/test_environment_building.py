@@ -70,14 +70,14 @@ async def opened(root: Path, files: Collection[PurePosixPath], permission: Permi
 
 
 async def confined(tmp_path: Path, program: str, *, seconds: float = 30.0, disk: int = 10**9) -> confinement.Built:
-    """Run a Python program as a build runs; `/work` is the folder that it may write."""
+    """Run a Python program as a build runs; `/place` is the folder that it may write."""
     await bubblewrap()
     work = tmp_path / "work"
     work.mkdir(exist_ok=True)
     confinement.own(work)
-    binds = [Bind(work, "/work", writable=True)]
+    binds = [Bind(work, "/place", writable=True)]
     argv = ("/usr/bin/python3", "-I", "-c", dedent(program))
-    job = Job(argv, binds, "/work", {"VISIBLE": "yes"}, seconds=seconds, disk_bytes=disk, watched=[work])
+    job = Job(argv, binds, "/place", {"VISIBLE": "yes"}, seconds=seconds, disk_bytes=disk, watched=[work])
     return await confinement.run(job)
 
 
@@ -116,7 +116,7 @@ async def test_a_build_sees_and_reaches_nothing(tmp_path: Path, monkeypatch: pyt
                 assert ctypes.CDLL(None).unshare(0x10000000) == 0
             for what in (read, home, variable, etc, write, kernel, loopback, network, names, process, root, namespace):
                 tried(what)
-            open("/work/mine", "w").write("x")
+            open("/place/mine", "w").write("x")
             print(os.environ["VISIBLE"], os.getuid())
             """,
         )
@@ -129,7 +129,7 @@ async def test_a_build_sees_and_reaches_nothing(tmp_path: Path, monkeypatch: pyt
     ("program", "stopped"),
     [
         ("import time\ntime.sleep(60)", "time"),
-        ("open('/work/big', 'wb').write(b'x' * 9_000_000)\nimport time\ntime.sleep(60)", "disk"),
+        ("open('/place/big', 'wb').write(b'x' * 9_000_000)\nimport time\ntime.sleep(60)", "disk"),
         ("import os, time\nif os.fork() == 0:\n    os.setsid()\ntime.sleep(60)", "time"),
     ],
 )
@@ -150,7 +150,7 @@ async def test_a_flood_of_words_is_cut(tmp_path: Path) -> None:
 
 async def test_a_cancelled_build_is_gone(tmp_path: Path) -> None:
     """Cancelling kills everything that was started."""
-    task = asyncio.ensure_future(confined(tmp_path, "import time\nopen('/work/on', 'w')\ntime.sleep(60)"))
+    task = asyncio.ensure_future(confined(tmp_path, "import time\nopen('/place/on', 'w')\ntime.sleep(60)"))
     while not await asyncio.to_thread((tmp_path / "work" / "on").exists):
         if task.done():
             await task

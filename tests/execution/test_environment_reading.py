@@ -1,9 +1,7 @@
 """What is read from a repository about its environment, without running anything of it."""
 
-import os
-import subprocess
 import venv
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path, PurePosixPath
 from textwrap import dedent
 
@@ -13,7 +11,6 @@ from hypothesis import strategies as st
 
 from thinklonger.agent.execution.environments.at_hand import find_at_hand
 from thinklonger.agent.execution.environments.metadata import poetry_pin
-from thinklonger.agent.execution.environments.moment import moment_of, version_of
 from thinklonger.agent.execution.environments.nouns import Needs, Python
 from thinklonger.agent.execution.environments.pythons import OLDEST, allows, choose_python, find_pythons
 from thinklonger.agent.execution.environments.relaxing import Plan, relax
@@ -285,15 +282,3 @@ def test_a_project_that_does_not_build() -> None:
     assert made.helpers == ["numpy"]
     assert relax(made, head + "error: command 'gcc' failed", name="demo")
     assert not made.project
-
-
-def test_the_day_and_the_version_come_from_history(tmp_path: Path) -> None:
-    """The commit's day, and the version that the latest tag names; a folder without history has neither."""
-    assert (moment_of(tmp_path), version_of(tmp_path)) == (None, "")
-    settings = {"GIT_AUTHOR_DATE": "2021-05-04T10:00:00Z", "GIT_COMMITTER_DATE": "2021-05-04T10:00:00Z"}
-    variables = {**os.environ, **settings, "GIT_CONFIG_GLOBAL": os.devnull}
-    git = ("git", "-c", "user.name=A", "-c", "user.email=a@example.com", "-C", str(tmp_path))
-    for words in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "x"), ("tag", "release-1.4.2rc1")):
-        subprocess.run([*git, *words], check=True, env=variables)
-    assert moment_of(tmp_path) == datetime(2021, 5, 4, tzinfo=UTC)
-    assert version_of(tmp_path) == "1.4.2rc1"

@@ -105,9 +105,9 @@ def test_known_counts_stand_in_for_names() -> None:
 
 def test_the_lines_that_a_patch_changes() -> None:
     """Replaced and removed lines count by their old numbers; of added ones those around them."""
-    before = "a\nb\nc\nd\n"
-    assert changed_lines(before, "a\nB\nc\nd\n") == {2}
-    assert changed_lines(before, "a\nd\n") == {2, 3}
-    assert changed_lines(before, "a\nb\nnew\nc\nd\n") == {2, 3}
-    assert changed_lines(before, "new\n" + before) == {1}
+    before = b"a\nb\nc\nd\n"
+    assert changed_lines(before, b"a\nB\nc\nd\n") == {2}
+    assert changed_lines(before, b"a\nd\n") == {2, 3}
+    assert changed_lines(before, b"a\nb\nnew\nc\nd\n") == {2, 3}
+    assert changed_lines(before, b"new\n" + before) == {1}
     assert changed_lines(before, before) == frozenset()

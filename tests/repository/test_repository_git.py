@@ -4,12 +4,13 @@ import os
 import stat
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from thinklonger.agent.execution.environments.moment import moment_of
 from thinklonger.agent.repository import git
+from thinklonger.agent.repository.moment import moment_of, version_of
 
 HOOKS = (
     "post-checkout",
@@ -121,6 +122,7 @@ def test_no_call_of_ours_runs_anything(tmp_path: Path, lost: bool) -> None:  # n
         lambda: git.run(root, "cat-file", "blob", "HEAD:a.py"),
         lambda: git.run(root, "cat-file", "blob", "HEAD:./a.py"),
         lambda: moment_of(root),
+        lambda: version_of(root),
     ):
         try:
             ask()
@@ -156,3 +158,15 @@ def test_git_itself_never_comes_from_where_we_stand(tmp_path: Path, monkeypatch:
         assert Path(found) != program
     finally:
         git.executable.cache_clear()
+
+
+def test_the_day_and_the_version_come_from_history(tmp_path: Path) -> None:
+    """The commit's day, and the version that the latest tag names; a folder without history has neither."""
+    assert (moment_of(tmp_path), version_of(tmp_path)) == (None, "")
+    settings = {"GIT_AUTHOR_DATE": "2021-05-04T10:00:00Z", "GIT_COMMITTER_DATE": "2021-05-04T10:00:00Z"}
+    variables = {**os.environ, **settings, "GIT_CONFIG_GLOBAL": os.devnull}
+    git = ("git", "-c", "user.name=A", "-c", "user.email=a@example.com", "-C", str(tmp_path))
+    for words in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "x"), ("tag", "release-1.4.2rc1")):
+        subprocess.run([*git, *words], check=True, env=variables)
+    assert moment_of(tmp_path) == datetime(2021, 5, 4, tzinfo=UTC)
+    assert version_of(tmp_path) == "1.4.2rc1"

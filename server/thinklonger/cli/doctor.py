@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 from thinklonger.agent.errors import ExecutionError, SandboxError, ThinkLongerError
 from thinklonger.agent.execution import Harness, prove
-from thinklonger.agent.execution.environments import Provided, Recipe, moment_of, open_environment
+from thinklonger.agent.execution.environments import Provided, Recipe, open_environment
 from thinklonger.agent.execution.environments.at_hand import find_at_hand
 from thinklonger.agent.execution.environments.pythons import find_pythons
 from thinklonger.agent.pipeline.allowance import permission_of
 from thinklonger.agent.protocols import Sandbox, SandboxSession
 from thinklonger.agent.repository import open_repository
+from thinklonger.agent.repository.moment import moment_of
 from thinklonger.agent.sandbox import risk, select_sandbox
 from thinklonger.agent.types import Interpreter, Message
 from thinklonger.cli import machine
@@ -38,7 +39,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Examination:
+class Diagnosis:
     """All that was found; `provided` is the environment that proved itself, `proof` what it proved."""
 
     findings: list[Finding] = field(default_factory=list[Finding])
@@ -71,8 +72,8 @@ def doctor(desk: Desk) -> int:
     return 0 if found.ready else NOT_READY
 
 
-async def _examine(desk: Desk) -> Examination:
-    found = Examination()
+async def _examine(desk: Desk) -> Diagnosis:
+    found = Diagnosis()
     git = shutil.which("git")
     moment = await asyncio.to_thread(moment_of, desk.repository)
     if git is None:
@@ -101,7 +102,7 @@ async def _examine(desk: Desk) -> Examination:
     return found
 
 
-async def _environment(desk: Desk, sandbox: Sandbox, found: Examination) -> None:
+async def _environment(desk: Desk, sandbox: Sandbox, found: Diagnosis) -> None:
     """Find the environment as a run would, and note what it proves."""
 
     async def proved(session: SandboxSession, interpreter: Interpreter, own: str | None) -> Harness:
@@ -125,7 +126,7 @@ async def _environment(desk: Desk, sandbox: Sandbox, found: Examination) -> None
         await repository.close()
 
 
-def _note(provided: Provided, found: Examination) -> None:
+def _note(provided: Provided, found: Diagnosis) -> None:
     """Note an environment that proved itself."""
     record = provided.harness.environment
     found.findings.append(Finding("environment", ok=True, said=provided.environment.reason))
@@ -151,7 +152,7 @@ def _note(provided: Provided, found: Examination) -> None:
     }
 
 
-def _lines(found: Examination, desk: Desk) -> list[Line]:
+def _lines(found: Diagnosis, desk: Desk) -> list[Line]:
     """All of it for a person."""
     words = desk.words
     lines = [line(warn(f"{words.mark('!')} "), words.render(problem)) for problem in desk.problems]
@@ -185,7 +186,7 @@ def _shown(command: Sequence[str]) -> str:
     return shlex.join(command)
 
 
-def _as_json(found: Examination, desk: Desk) -> dict[str, machine.Plain]:
+def _as_json(found: Diagnosis, desk: Desk) -> dict[str, machine.Plain]:
     """All of it for a machine."""
     import msgspec  # noqa: PLC0415 - only this output needs it
 

@@ -73,9 +73,7 @@ def summary_line(entry: Summary, words: Words) -> Line:
         if entry.patched:
             status, style = words.say(f"event.label-{entry.label}"), report.LABEL_STYLES[entry.label]
     started = f"{entry.started.astimezone():%Y-%m-%d %H:%M}" if entry.started else ""
-    job = (
-        words.say(f"event.job-{entry.job}") if entry.job in ("resolve", "localize", "verify") else clean_line(entry.job)
-    )
+    job = words.say(f"event.job-{entry.job}") if entry.job in _JOBS else clean_line(entry.job)
     parts = [name(entry.run_id), Span(pad(status, _STATUS_WIDTH), style), pad(job, _JOB_WIDTH)]
     about = [started, words.duration(entry.seconds), clean_line(entry.title), dim(clean_line(entry.repository))]
     return line(*join(parts, "  "), "  ", *join(about, "  "))

@@ -82,7 +82,7 @@ def choose_regression(  # noqa: PLR0913 - all that is known goes into the choice
     return tuple(within(ordered, timings, seconds))
 
 
-def changed_lines(before: str, after: str) -> frozenset[int]:
+def changed_lines(before: bytes, after: bytes) -> frozenset[int]:
     """The lines of `before` that `after` replaces or removes, and those around what it only adds."""
     found: set[int] = set()
     matcher = SequenceMatcher(a=before.splitlines(), b=after.splitlines(), autojunk=False)

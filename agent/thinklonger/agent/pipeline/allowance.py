@@ -4,11 +4,12 @@ from pathlib import Path
 
 from thinklonger.agent.config import Settings
 from thinklonger.agent.config.places import cache_directory
-from thinklonger.agent.execution.environments import Permission, moment_of
+from thinklonger.agent.execution.environments import Permission
+from thinklonger.agent.repository.moment import moment_of, version_of
 
 
 def permission_of(settings: Settings, root: Path) -> Permission:
-    """The settings as the environments' room takes them, and the base commit's day where it is needed."""
+    """The settings as the environments' room takes them, and the base commit's day and version where needed."""
     wanted = settings.environments
     cache = cache_directory(settings)
     asked = wanted.build or (cache / "environments").is_dir()
@@ -20,4 +21,5 @@ def permission_of(settings: Settings, root: Path) -> Permission:
         seconds=wanted.seconds,
         megabytes=wanted.megabytes,
         moment=moment_of(root) if asked else None,
+        version=version_of(root) if asked else "",
     )

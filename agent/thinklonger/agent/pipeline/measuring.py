@@ -106,7 +106,7 @@ class Measuring:
             await self._add(rest, Effort(seconds, shards=self.cores, last=self._slow(rest)))
         return without_tests(self.measured, red)
 
-    async def widen(self, changed: Mapping[PurePosixPath, tuple[str, str]], *, red: AbstractSet[str]) -> Baseline:
+    async def widen(self, changed: Mapping[PurePosixPath, tuple[bytes, bytes]], *, red: AbstractSet[str]) -> Baseline:
         """The same with the tests that run the lines a patch changes (`changed`: its files before and after).
 
         Raises SandboxError only.

@@ -2,8 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -13,6 +13,7 @@ from thinklonger.agent.config.places import cache_directory
 from thinklonger.agent.edits import DirectoryTree, normalized, parse_diff, render_diff
 from thinklonger.agent.errors import EditError, RecordError
 from thinklonger.agent.execution import Harness, measure_baseline
+from thinklonger.agent.execution.environments import LaidSession
 from thinklonger.agent.issue import read_clues
 from thinklonger.agent.pipeline.examination import Examination
 from thinklonger.agent.pipeline.given import GIVEN
@@ -21,7 +22,7 @@ from thinklonger.agent.pipeline.receipts import BEFORE, PATCH, REPRODUCTION, TRE
 from thinklonger.agent.pipeline.repair import Repair
 from thinklonger.agent.pipeline.request import Request
 from thinklonger.agent.pipeline.trial import Trial, Workshop
-from thinklonger.agent.protocols import SandboxLayer, SandboxSession
+from thinklonger.agent.protocols import SandboxSession
 from thinklonger.agent.repository import open_repository
 from thinklonger.agent.repository.git import GitError
 from thinklonger.agent.repository.git import run as run_git
@@ -33,8 +34,6 @@ from thinklonger.agent.types import (
     Candidate,
     Changes,
     Check,
-    Command,
-    CommandResult,
     FileState,
     Interpreter,
     Label,
@@ -209,7 +208,7 @@ class Scene:
         for path, digest in recorded.items():
             if now.get(path) == digest:
                 continue
-            content = kept.get(digest) or self._committed(path, digest)
+            content = kept[digest] if digest in kept else self._committed(path, digest)
             if content is None:
                 lost.add(path)
             else:
@@ -331,27 +330,8 @@ class Replay(Trial):
     """A trial whose very first run already sees the recorded tree."""
 
     async def _prove(self, session: SandboxSession, interpreter: Interpreter, command: str | None) -> Harness:
-        laid = Laid(session, self.request.overlay) if self.request.overlay else session
+        laid = LaidSession(session, self.request.overlay) if self.request.overlay else session
         return await Trial._prove(self, laid, interpreter, command)  # noqa: SLF001 (its base; super() knows no slots class)
-
-
-class Laid:
-    """A session with something laid over its tree for good."""
-
-    def __init__(self, session: SandboxSession, overlay: Layer) -> None:
-        """Lay `overlay` over every layer of the session."""
-        self.root = session.root
-        self._session = session
-        self._overlay = overlay
-
-    def layer(self, files: Layer | None = None) -> AbstractAsyncContextManager[SandboxLayer]:
-        """A fresh layer."""
-        return self._session.layer({**self._overlay, **(files or {})})
-
-    async def warm(self, command: Command, *, on_output: Callable[[bytes], None] | None = None) -> CommandResult:
-        """Run a command; bytecode is not kept, since it is not the frozen files' own."""
-        async with self.layer() as layer:
-            return await layer.run(command, on_output=on_output)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from thinklonger.agent.execution.environments import open_environment
 from thinklonger.agent.execution.folders import settle_folder
 from thinklonger.agent.issue import read_sketches
 from thinklonger.agent.pipeline.allowance import permission_of
-from thinklonger.agent.pipeline.measuring import Measuring, begin_measuring
+from thinklonger.agent.pipeline.measuring import SMALL_SUITE, Measuring, begin_measuring
 from thinklonger.agent.pipeline.request import GivenReproduction
 from thinklonger.agent.pipeline.survey import Survey
 from thinklonger.agent.protocols import SandboxSession
@@ -58,7 +58,6 @@ SKETCHES = 6  # examples of an issue that are tried
 REPEATED_BELOW = (20.0, 4.0)  # a reproduction is run once again below so many seconds, and once more below so few
 TRACED_SECONDS = 2.0  # how long tests may run a second time under the tracer, by their time without it
 TRACED_SLOWDOWN = 4  # what the tracer is granted on top
-WHOLE_SUITE = 100  # test files; a larger suite is not collected as a whole: that takes minutes and serves few
 
 
 @dataclass(slots=True)
@@ -186,7 +185,7 @@ class Trial(Survey):
         """Measure the base on the tests that run what a patch changes, too; the baseline with them."""
         if self.measuring is not None and self.reproduction is not None:
             changed = {
-                change.renamed_from or change.path: (_text(change.before), _text(change.after))
+                change.renamed_from or change.path: (_bytes(change.before), _bytes(change.after))
                 for change in changes
                 if change.before is not None
             }
@@ -297,10 +296,10 @@ class Trial(Survey):
         return ([path for path in paths if path in ran] or paths)[:SUSPECTED_FILES]
 
     def _test_files(self, suspects: Sequence[PurePosixPath]) -> list[PurePosixPath] | None:
-        """The test files that the issue is about and those near the suspected files; None: all, they are few."""
+        """The test files that are collected at once: what the issue is about, what is near the suspects; None: all."""
         regression = self.request.settings.regression
         files = [path for path in self.repository.paths() if self.repository.is_test(path)]
-        if regression.whole or len(files) <= WHOLE_SUITE:
+        if regression.whole or len(files) <= SMALL_SUITE:
             return None
         asked = {rank.path for rank in self.files if self.repository.is_test(rank.path)}
         asked |= {PurePosixPath(test.partition("::")[0]) for test in self.coverage}
@@ -346,14 +345,14 @@ class Trial(Survey):
         return self.measuring
 
 
-def _text(state: FileState | None) -> str:
-    """A file's text; empty where there is no file."""
-    return state.content.decode("utf-8", "replace") if state is not None else ""
+def _bytes(state: FileState | None) -> bytes:
+    """A file's content; empty where there is no file."""
+    return state.content if state is not None else b""
 
 
 def _source(reproduction: Reproduction) -> str:
     """The text of a reproduction that the repository does not hold."""
-    return "\n".join(_text(state) for state in reproduction.layer.values())
+    return b"\n".join(map(_bytes, reproduction.layer.values())).decode("utf-8", "replace")
 
 
 def _other_reason(expected: str, seen: str) -> Message:

@@ -1,4 +1,4 @@
-"""A sandbox session with files below every layer: what only exists once a project is built."""
+"""A sandbox session with files below every layer: generated ones of a built project, or a tree as it was."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -9,9 +9,9 @@ from thinklonger.agent.types import Command, CommandResult, Layer
 
 
 class LaidSession:
-    """The session of a tree with generated files; a layer's own files lie over them.
+    """The session of a tree with some files changed for good; a layer's own files lie over them.
 
-    `warm` keeps no bytecode: that of generated files would be of a tree that the session does not have.
+    `warm` keeps no bytecode: that of such files would be of a tree that the session does not have.
     """
 
     def __init__(self, session: SandboxSession, below: Layer) -> None:
@@ -21,7 +21,7 @@ class LaidSession:
         self.root: PurePosixPath = session.root
 
     def layer(self, files: Layer | None = None) -> AbstractAsyncContextManager[SandboxLayer]:
-        """A fresh layer over the tree with its generated files."""
+        """A fresh layer over the changed tree."""
         return self.session.layer({**self.below, **(files or {})})
 
     async def warm(self, command: Command, *, on_output: Callable[[bytes], None] | None = None) -> CommandResult:

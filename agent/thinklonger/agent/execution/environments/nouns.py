@@ -124,7 +124,10 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """What the user allows and bounds: see the settings `environments.*`. `moment`: when the base commit was made."""
+    """What the user allows and bounds: see the settings `environments.*`.
+
+    `moment`: when the base commit was made; `version`: its version by the history, where a project keeps it there alone.
+    """
 
     cache: Path
     interpreter: str = ""
@@ -133,3 +136,4 @@ class Permission:
     seconds: float = 600.0
     megabytes: int = 4096
     moment: datetime | None = None
+    version: str = ""

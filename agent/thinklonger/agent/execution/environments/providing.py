@@ -17,7 +17,6 @@ from thinklonger.agent.errors import ExecutionError, boundary
 from thinklonger.agent.execution.environments import building, shelf
 from thinklonger.agent.execution.environments.at_hand import find_at_hand
 from thinklonger.agent.execution.environments.laying import LaidSession
-from thinklonger.agent.execution.environments.moment import version_of
 from thinklonger.agent.execution.environments.nouns import Environment, Needs, Origin, Permission, Python, Recipe
 from thinklonger.agent.execution.environments.project import read_generated
 from thinklonger.agent.execution.environments.pythons import choose_python, find_pythons
@@ -203,7 +202,7 @@ async def find_built(stack: AsyncExitStack, repository: Repository, notes: list[
     needs = await asyncio.to_thread(survey, repository.root, repository.files)
     notes += needs.problems
     if not needs.version:
-        needs = replace(needs, version=await asyncio.to_thread(version_of, repository.root))
+        needs = replace(needs, version=permission.version)
     if needs.python2 and permission.build:
         raise ExecutionError("environments.python-2")
     python = choose(needs, permission)

@@ -2,9 +2,9 @@
 
 import ast
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 from pathlib import PurePosixPath
 
+from thinklonger.agent.execution.regression import changed_lines
 from thinklonger.agent.types import Changes, LineCoverage
 
 
@@ -13,7 +13,7 @@ def exercising(changes: Changes, coverage: LineCoverage) -> frozenset[str]:
     lines: dict[PurePosixPath, frozenset[int]] = {}
     for change in changes:
         if change.before is not None and change.after is not None:
-            found = changed_lines(change.before.content, change.after.content)
+            found = changed_statements(change.before.content, change.after.content)
             lines[change.path] = lines.get(change.path, frozenset()) | found
     return frozenset(
         test
@@ -22,16 +22,10 @@ def exercising(changes: Changes, coverage: LineCoverage) -> frozenset[str]:
     )
 
 
-def changed_lines(before: bytes, after: bytes) -> frozenset[int]:
+def changed_statements(before: bytes, after: bytes) -> frozenset[int]:
     """The lines of the old text that the new one changes, whole statements; around an insertion, its two neighbours."""
-    old, new = before.splitlines(), after.splitlines()
-    found: set[int] = set()
-    for tag, low, high, _, _ in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag == "insert":
-            found |= {low, low + 1}
-        elif tag != "equal":
-            found.update(range(low + 1, high + 1))
-    return frozenset(found).union(*(rows for rows in _statements(before) if not found.isdisjoint(rows)))
+    found = changed_lines(before, after)
+    return found.union(*(rows for rows in _statements(before) if not found.isdisjoint(rows)))
 
 
 def _statements(source: bytes) -> Sequence[range]:

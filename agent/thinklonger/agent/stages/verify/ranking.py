@@ -59,7 +59,7 @@ MOVING = frozenset(
         *("jump", "branch-order", "needless-block", "needless-else", "missing-else", "depth", "hoist", "else-branch"),
         *("statement-order", "needless-statement", "missing-statement-donor", "missing-block", "missing-statement"),
         *("missing-flush", "missing-counterpart", "missing-reset", "missing-update", "unconditional"),
-        *("base-case", "sibling-guard", "skip", "missing-raise", "unhandled"),
+        *("base-case", "sibling-guard", "flag-guard", "skip", "missing-raise", "unhandled"),
     )
 )
 """Patterns that move, insert or remove whole statements: so free that one of them passes most single failing tests."""
