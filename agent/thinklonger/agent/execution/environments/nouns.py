@@ -126,7 +126,7 @@ class Environment:
 class Permission:
     """What the user allows and bounds: see the settings `environments.*`.
 
-    `moment`: when the base commit was made; `version`: its version by the history, where a project keeps it there alone.
+    `moment`: when the base commit was made; `version`: its version by the history, where a project keeps it only there.
     """
 
     cache: Path
