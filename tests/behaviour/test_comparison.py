@@ -299,6 +299,68 @@ async def test_what_is_printed_is_behaviour(compared: Compared) -> None:
     assert len(found.groups) == 2
 
 
+async def test_what_is_written_to_a_stream_is_behaviour(compared: Compared) -> None:
+    """Code that writes to a stream of the caller's is told apart by the text, also where its results are alike."""
+    found = await compared(
+        """
+        def number(lines, out):
+            for count, line in enumerate(lines):
+                out.write(str(count) + line)
+            return len(lines)
+        """,
+        """
+        from io import StringIO
+
+        from box import number
+
+        def test_number():
+            out = StringIO()
+            assert number(["a"], out) == 1
+            assert out.getvalue() == "1a"
+
+        def test_none():
+            assert number([], StringIO()) == 0
+        """,
+        [
+            ("enumerate(lines)", "enumerate(lines, 1)"),
+            ("str(count)", "str(len(lines))"),
+            ("(lines):", "(lines, 2 - 1):"),
+        ],
+    )
+    assert grouped(found) == {
+        frozenset({"enumerate(lines, 1)", "(lines, 2 - 1):"}),
+        frozenset({"str(len(lines))"}),
+    }
+    assert any("StringIO('1" in item.message.params[side] for item in found.differences for side in ("left", "right"))
+
+
+async def test_large_arguments_do_not_use_up_the_time(compared: Compared) -> None:
+    """Making variations ends in time, however much each argument holds: there is an answer, from fewer inputs."""
+    plain = Observation(Path(sys.executable), ("test_box.py",), inputs=4000, seconds=2.0)
+    found = await compared(
+        """
+        def count(table, limit):
+            return sum(1 for row in table.values() for item in row if item["size"] > limit)
+        """,
+        """
+        from box import count
+
+        TABLE = {f"key {i}": [{"name": "n" * k, "size": k} for k in range(40)] for i in range(40)}
+
+        def test_all():
+            assert count(TABLE, 0) == 1600
+
+        def test_some():
+            for limit in range(1, 30):
+                assert count(TABLE, limit) == 40 * (39 - limit)
+        """,
+        [("> limit", ">= limit")],
+        plain,
+    )
+    assert found.problem is None
+    assert found.seconds < plain.seconds + plain.starting
+
+
 async def test_methods_are_compared_with_their_receiver(compared: Compared) -> None:
     """A method's object is recorded and varied too; what happens to its state counts."""
     found = await compared(

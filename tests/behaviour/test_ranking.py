@@ -132,6 +132,20 @@ def test_odd_behaviour_near_the_tests_inputs_loses(odd: str) -> None:
     assert verdict.order == ("right", "odd")
 
 
+def test_changing_what_passing_tests_call_loses() -> None:
+    """Two behaviours, one of which also changes the very calls that passing tests make: the other one is chosen."""
+    inputs = [CallInput("f", f"f({place})", (place,), Origin.RED if place < 2 else Origin.GREEN) for place in range(8)]
+    base = tuple(returned(place) for place in range(8))
+    behaviours: dict[str, Behaviour] = {
+        "narrow": (returned(10), returned(11), *base[2:]),
+        "wide": tuple(returned(10 + place) for place in range(8)),
+    }
+    groups = groups_of(inputs, behaviours)
+    found = Comparison(tuple(inputs), base, behaviours, groups, differences_of(inputs, behaviours, groups))
+    verdict = rank(facts(narrow=0.2, wide=0.6), Evidence(400, 8, comparison=found))
+    assert verdict.order == ("narrow", "wide")
+
+
 def test_many_near_copies_weigh_little_more_than_one() -> None:
     """Twenty spellings of one edit do not outvote a likelier edit."""
     crowd = {f"crowd{number}": 0.2 for number in range(20)}

@@ -18,6 +18,7 @@ class Anomalies:
     `crashes`: raises, where the base does something else, a type that no test shows. `hangs`: does not end, where
     the base does. `strangers`: returns a type that no test shows. `changed_red`, `changed_green`: differs from the
     base near a failing, near a passing test's input (a repair changes little that passing tests see).
+    `changed_passing`: differs from the base on the very calls that passing tests make, as a part of these.
     `disturbed`: differs from the base near a test's call, red or green, on which it does what the base does.
     `invariants`: how many relations it breaks that the tests suggest and another behaviour keeps everywhere.
     `promises`: names of broken relations that are too particular to hold in several tests by chance.
@@ -28,6 +29,7 @@ class Anomalies:
     strangers: float = 0.0
     changed_red: float = 0.0
     changed_green: float = 0.0
+    changed_passing: float = 0.0
     disturbed: float = 0.0
     invariants: int = 0
     promises: tuple[str, ...] = ()
@@ -64,6 +66,7 @@ def _measured(comparison: Comparison, behaviour: Behaviour) -> Anomalies:
     kinds = {kind_of(outcome.value) for outcome in recorded if outcome.kind is OutcomeKind.RETURNED}
     red = [place for place in places if comparison.inputs[place].origin is Origin.RED_VARIED]
     green = [place for place in places if comparison.inputs[place].origin is Origin.GREEN_VARIED]
+    passing = [place for place in places if comparison.inputs[place].origin is Origin.GREEN]
     varied = red + green
 
     def crashes(before: CallOutcome, after: CallOutcome) -> bool:
@@ -95,5 +98,6 @@ def _measured(comparison: Comparison, behaviour: Behaviour) -> Anomalies:
         ),
         changed_red=part(red, holding=[base[place].digest != behaviour[place].digest for place in red]),
         changed_green=part(green, holding=[base[place].digest != behaviour[place].digest for place in green]),
+        changed_passing=part(passing, holding=[base[place].digest != behaviour[place].digest for place in passing]),
         disturbed=part(spared, holding=[base[place].digest != behaviour[place].digest for place in spared]),
     )

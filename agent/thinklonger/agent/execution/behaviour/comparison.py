@@ -189,11 +189,11 @@ def _outcome(outcome: _Outcome, given: _Input, *, whole: bool) -> CallOutcome:
     value = cast("Plain", outcome.value)
     counted = whole or (bool(given.names) and given.names[0] == "self")
     changed = [[place, cast("Plain", form)] for place, form in outcome.changed if whole or place == 0]
-    called = [[place, cast("Plain", form)] for place, form in outcome.changed if _is_callable(form)]
-    left = cast("Plain", changed if counted else called)
+    effects = [[place, cast("Plain", form)] for place, form in outcome.changed if _is_effect(form)]
+    left = cast("Plain", changed if counted else effects)
     return CallOutcome(
         kind=outcome.kind,
-        digest=digest_of(outcome.kind, value, outcome.exception, outcome.printed, left, called),
+        digest=digest_of(outcome.kind, value, outcome.exception, outcome.printed, left, effects),
         words=_words(outcome, value, left),
         value=value,
         exception=outcome.exception,
@@ -201,9 +201,9 @@ def _outcome(outcome: _Outcome, given: _Input, *, whole: bool) -> CallOutcome:
     )
 
 
-def _is_callable(form: object) -> bool:
-    """Whether it is a function of a test's: what its calls leave behind is an effect of the code that calls it."""
-    return isinstance(form, dict) and "callable" in form
+def _is_effect(form: object) -> bool:
+    """Whether a change to it is an effect of the call: a test's function that was called, a stream that was written."""
+    return isinstance(form, dict) and ("callable" in form or "stream" in form)
 
 
 def _words(outcome: _Outcome, value: Plain, changed: Plain) -> str:
@@ -211,7 +211,7 @@ def _words(outcome: _Outcome, value: Plain, changed: Plain) -> str:
         said = cast("list[Plain]", outcome.said or [])
         return f"raise {outcome.exception}" + (f"({', '.join(map(shown, said))})" if said else "")
     if value is not None and isinstance(changed, list) and changed:
-        effects = [form for _, form in cast("list[list[Plain]]", changed) if _is_callable(form)]
+        effects = [form for _, form in cast("list[list[Plain]]", changed) if _is_effect(form)]
         return ", ".join([shown(value), *map(shown, effects)])
     if value is None and isinstance(changed, list) and changed:
         return shown(cast("list[list[Plain]]", changed)[0][1])

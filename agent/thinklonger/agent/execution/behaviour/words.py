@@ -64,6 +64,9 @@ def _tagged(plain: Mapping[str, Plain]) -> str:
         case "callable":
             cells = cast("Sequence[Sequence[Plain]]", plain.get("cells") or ())
             text = f"{inner}({', '.join(f'{name}={_written(item)}' for name, item in cells)})"
+        case "stream":
+            written = cast("Sequence[Plain]", plain.get("written") or ())
+            text = f"{inner}({_written(written[0]) if written else ''})"
         case "object":
             text = _instance(str(inner), plain.get("state"))
         case _:
@@ -84,6 +87,6 @@ def _instance(name: str, state: Plain) -> str:
 
 
 _KINDS = (
-    *("float", "tuple", "set", "dict", "ordered", "iterator", "sequence", "bytes", "callable", "object", "name"),
-    *("ref", "cut"),
+    *("float", "tuple", "set", "dict", "ordered", "iterator", "sequence", "bytes", "callable", "stream", "object"),
+    *("name", "ref", "cut"),
 )

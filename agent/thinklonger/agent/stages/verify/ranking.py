@@ -192,6 +192,7 @@ def penalty(anomalies: Anomalies) -> float:
         + 2.0 * anomalies.strangers
         + 0.7 * min(anomalies.invariants, 2)
         + 2.0 * anomalies.changed_green
+        + 2.0 * anomalies.changed_passing
         + 0.7 * anomalies.changed_red
     )
 

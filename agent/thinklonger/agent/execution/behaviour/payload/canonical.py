@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import io
 import json
 import math
 import types
@@ -91,9 +92,10 @@ class Canon:
             return {"dict": self._pairs(value), "type": kind.__qualname__}
         if isinstance(value, (list, tuple, deque)):
             return {"sequence": [self.form(item) for item in value], "type": kind.__qualname__}
-        if kind.__name__ == "Replayed":  # looked at many times, so it must not be used up
-            return {"iterator": [self.form(item) for item in value.items[value.at :]]}
-        if hasattr(kind, "__next__"):
+        if isinstance(value, (io.StringIO, io.BytesIO)):  # reading it would move it
+            written = [] if value.closed else [self.form(value.getvalue()), value.tell()]
+            return {"stream": kind.__qualname__, "written": written}
+        if kind.__name__ == "Replayed" or hasattr(kind, "__next__"):
             return {"iterator": self._drained(value)}
         return {"object": kind.__qualname__, "state": self._state(value)}
 
@@ -110,6 +112,8 @@ class Canon:
         return sorted(([self.form(key), self.form(item)] for key, item in value.items()), key=text)
 
     def _drained(self, value: Value) -> list[Value]:
+        if type(value).__name__ == "Replayed":  # looked at many times, so it must not be used up
+            return [self.form(item) for item in value.items[value.at :]]
         items: list[Value] = []
         for item in value:
             items.append(self.form(item))

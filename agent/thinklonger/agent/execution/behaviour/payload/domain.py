@@ -31,6 +31,22 @@ OFTEN = 3  # so many times is no accident
 SOME, PLENTY = 2.5, 4.5  # bits: log2 of the orders that the sequences seen could have had (2.5: three items)
 
 
+class Span:
+    """How many numbers were seen, the lowest and the highest of them."""
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self.count = 0
+        self.low = math.inf
+        self.high = -math.inf
+
+    def see(self, number: float) -> None:
+        """Take in one number."""
+        self.count += 1
+        self.low = min(self.low, number)
+        self.high = max(self.high, number)
+
+
 class Trait:
     """All values seen in one role: their types, ranges, lengths, alphabets and order."""
 
@@ -38,10 +54,11 @@ class Trait:
         """Start with nothing seen."""
         self.kinds: dict[type, int] = {}
         self.pool: list[Value] = []
-        self.numbers: list[float] = []
+        self.numbers = Span()
         self.constants: list[int] = []
-        self.lengths: list[int] = []
+        self.lengths = Span()
         self.letters: dict[str, None] = {}
+        self.known: dict[str, bool] = {}
         self.ordered: dict[str, bool] = {"rising": True, "strict": True, "falling": True, "distinct": True}
         self.witness = 0.0
         self.spread = False
@@ -55,16 +72,16 @@ class Trait:
         if kind in (int, float, str) and len(self.pool) < POOL and value not in self.pool:
             self.pool.append(value)
         if kind in (int, float) and not (kind is float and not math.isfinite(value)):
-            self.numbers.append(value)
+            self.numbers.see(value)
         if kind is str:
-            self.lengths.append(len(value))
+            self.lengths.see(len(value))
             for letter in value[:400]:
                 self.letters[letter] = None
         elif sequence(value):
-            self.lengths.append(len(value))
+            self.lengths.see(len(value))
             self._order(list(value))
         elif isinstance(value, (dict, set, frozenset)):
-            self.lengths.append(len(value))
+            self.lengths.see(len(value))
             if isinstance(value, dict):
                 self.keys.update((key, None) for key in list(value)[:POOL] if type(key) is str)
 
@@ -101,9 +118,9 @@ class Trait:
         return True
 
     def _keeps_number(self, value: float) -> bool:
-        if not self.numbers or not math.isfinite(value):
+        if not self.numbers.count or not math.isfinite(value):
             return False
-        low, high = min(self.numbers), max(self.numbers)
+        low, high = self.numbers.low, self.numbers.high
         if low > 0 and value <= 0:
             return False
         if low >= 0 and value < 0:
@@ -116,13 +133,20 @@ class Trait:
     def _keeps_text(self, value: str) -> bool:
         if not self._keeps_length(len(value)):
             return False
-        return all(any(similar(letter, seen) for seen in self.letters) for letter in value)
+        return all(self._keeps_letter(letter) for letter in value)
+
+    def _keeps_letter(self, letter: str) -> bool:
+        """Whether a character of its kind was seen; asked only when all has been seen."""
+        known = self.known.get(letter)
+        if known is None:
+            known = self.known[letter] = any(similar(letter, seen) for seen in self.letters)
+        return known
 
     def _keeps_length(self, length: int) -> bool:
-        if not self.lengths:
+        if not self.lengths.count:
             return True
-        low, high = min(self.lengths), max(self.lengths)
-        if low == high and (len(self.lengths) >= OFTEN or high == 1) and high <= RECORD_ITEMS:
+        low, high = self.lengths.low, self.lengths.high
+        if low == high and (self.lengths.count >= OFTEN or high == 1) and high <= RECORD_ITEMS:
             return length == low
         if low > 0 and length == 0:
             return False
@@ -179,7 +203,7 @@ class Domain:
         for role, trait in self.traits.items():
             trait.nested = role in self.recursive
             trait.constants = [item for item in constants if type(item) is int]
-            if str in trait.kinds and any(length != 1 for length in trait.lengths):
+            if str in trait.kinds and not trait.lengths.low == trait.lengths.high == 1:
                 trait.letters.update((letter, None) for item in constants if type(item) is str for letter in item)
         self.relations = learned(calls)
         self.limits = limits(calls)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import itertools
 import json
 import os
 import signal
@@ -36,6 +37,7 @@ FIRST = 48  # inputs of the first round, which has the whole time again; a later
 ROUND = 128
 LARGEST, LONGEST, MOST = 100_000, 3, 12  # constants of the code that are worth trying: size, length, number
 MOST_FURTHER = 4  # numbers that only candidates have
+VARYING = 0.4  # of the time that is left after recording, for making inputs; each function has its part
 
 
 class Work:
@@ -203,20 +205,21 @@ def _variable(calls: list[Call]) -> bool:
 
 def chosen_inputs(work: Work) -> tuple[list[Input], list[dict[str, Value]]]:
     """The inputs that candidates are compared on, recorded ones first, and what the answer says of each."""
-    calls = sorted(work.calls, key=lambda call: call.test not in work.red)
     by_function: dict[int, list[Call]] = {}
-    for call in calls:
+    for call in _in_turn(work.calls, work.red):
         by_function.setdefault(id(call.function), []).append(call)
     inputs: list[Input] = []
     notes: list[dict[str, Value]] = []
     made: list[list[tuple[Input, dict[str, Value]]]] = []
+    share = VARYING * max(0.5, work.left()) / max(1, len(by_function))
     for group in by_function.values():
         first = len(inputs)
         for call in group:
             given = Input(call.function, call.arguments)
             inputs.append(given)
             notes.append(_note(given, "red" if call.test in work.red else "green"))
-        made.append(_varied(work, group, int(work.request["inputs"]) // len(by_function), first))
+        limit = int(work.request["inputs"]) // len(by_function)
+        made.append(_varied(work, group, limit, first, time.monotonic() + share))
     for i in range(max((len(row) for row in made), default=0)):
         for row in made:
             if i < len(row):
@@ -225,7 +228,16 @@ def chosen_inputs(work: Work) -> tuple[list[Input], list[dict[str, Value]]]:
     return inputs, notes
 
 
-def _varied(work: Work, group: list[Call], limit: int, first: int) -> list[tuple[Input, dict[str, Value]]]:
+def _in_turn(calls: list[Call], red: set[str]) -> list[Call]:
+    """The calls of red and of green tests in turn: the clock cuts off the end, and both sides tell."""
+    sides = [[call for call in calls if (call.test in red) is side] for side in (True, False)]
+    pairs = itertools.zip_longest(*sides)
+    return [call for pair in pairs for call in pair if call is not None]
+
+
+def _varied(
+    work: Work, group: list[Call], limit: int, first: int, until: float
+) -> list[tuple[Input, dict[str, Value]]]:
     """Variations of the calls of one function, whose recorded inputs begin at `first`, each with its note."""
     seeds = group[:SEEDS]
     rows: list[tuple[Input, dict[str, Value]]] = []
@@ -233,7 +245,7 @@ def _varied(work: Work, group: list[Call], limit: int, first: int) -> list[tuple
     near = {item + step for item in constants if type(item) is int for step in (-1, 0, 1)}
     further = [item for item in dict.fromkeys(work.further) if item not in near]
     constants = constants[:MOST] + further[:MOST_FURTHER]
-    for item in variations([call.arguments for call in seeds], limit, int(work.request["seed"]), constants):
+    for item in variations([call.arguments for call in seeds], limit, int(work.request["seed"]), constants, until):
         red = seeds[item.seed].test in work.red
         varied = "red-varied" if red else "green-varied"
         origin = "edge" if item.edge else "loose" if item.broken else varied

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
+import time
 from typing import Any, Callable, Iterator
 
 from .canonical import canonical, text
@@ -37,19 +39,23 @@ class Variation:
         self.edge = broken[0] == 1 and any(_nothing(item) for item in arguments)
 
 
-def variations(calls: list[Call], limit: int, seed: int, constants: list[Value]) -> list[Variation]:
+def variations(
+    calls: list[Call], limit: int, seed: int, constants: list[Value], until: float = math.inf
+) -> list[Variation]:
     """At most `limit` variations of the calls, those inside the domain first, no two alike, none a recorded call.
+
+    None is begun after `until` (monotonic seconds): arguments can be large, and each variation copies and reads them.
 
     `constants` stand in the code itself: numbers around them, and letters among them, are tried too. The order is
     the order of interest: one change to one argument, arguments of two calls mixed, changes of changes, and last,
     a fifth of all at most where there are enough others, inputs outside the domain.
     """
-    maker = Maker(calls, seed, constants)
+    maker = Maker(calls, seed, constants, until)
     maker.take(maker.deepened(limit // 8), limit)
     maker.take(maker.singles(6 * limit), limit)
     maker.take(maker.mixed(limit // 4), limit)
     for _ in range(6):
-        if len(maker.strict) < limit:
+        if len(maker.strict) < limit and not maker.late():
             maker.take(maker.evolved(limit), limit)
     strict, loose = maker.strict, sorted(maker.loose, key=lambda made: (not made.edge, made.broken))
     share = max(int(limit * LOOSE_SHARE), min(24, limit - len(strict)))
@@ -69,8 +75,9 @@ def fingerprint(call: Call) -> str:
 class Maker:
     """Makes variations of the calls of one function."""
 
-    def __init__(self, calls: list[Call], seed: int, constants: list[Value]) -> None:
-        """Learn the domain; `seed` makes it repeatable."""
+    def __init__(self, calls: list[Call], seed: int, constants: list[Value], until: float) -> None:
+        """Learn the domain; `seed` makes it repeatable, but for what the clock cuts off."""
+        self.until = until
         self.calls = calls
         self.rng = random.Random(seed)  # noqa: S311 (repeatable on purpose)
         self.domain = Domain(calls, constants)
@@ -78,9 +85,15 @@ class Maker:
         self.strict: list[Variation] = []
         self.loose: list[Variation] = []
 
+    def late(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() > self.until
+
     def take(self, made: Iterator[Variation | None], limit: int) -> None:
-        """Keep what is new, until there is enough."""
+        """Keep what is new, until there is enough or the time is up."""
         for item in made:
+            if self.late():
+                return
             if item is None or item.broken > TOLERATED:
                 continue
             mark = fingerprint(item.arguments)
@@ -293,13 +306,13 @@ def _alike(value: Value, trait: Trait, rng: random.Random) -> list[Value]:
 
 def _record(value: Value, trait: Trait) -> bool:
     return hasattr(value, "_fields") or (
-        not trait.nested and len(value) <= RECORD_ITEMS and len(set(trait.lengths)) <= 1
+        not trait.nested and len(value) <= RECORD_ITEMS and trait.lengths.low >= trait.lengths.high
     )
 
 
 def _numbers(value: int, trait: Trait, rng: random.Random) -> list[Value]:
     near: list[int] = [value + 1, value - 1, value + 2, value - 2, 0, 1, -1, 2, 3, 2 * value, value // 2, -value]
-    low, high = int(min(trait.numbers, default=0)), int(max(trait.numbers, default=9))
+    low, high = (int(trait.numbers.low), int(trait.numbers.high)) if trait.numbers.count else (0, 9)
     near += [rng.randint(low - 1, high + 2) for _ in range(3)]
     near += [item for item in trait.pool if type(item) is int][:8]
     for constant in trait.constants:
