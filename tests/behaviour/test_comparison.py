@@ -331,7 +331,9 @@ async def test_what_is_written_to_a_stream_is_behaviour(compared: Compared) -> N
         frozenset({"enumerate(lines, 1)", "(lines, 2 - 1):"}),
         frozenset({"str(len(lines))"}),
     }
-    assert any("StringIO('1" in item.message.params[side] for item in found.differences for side in ("left", "right"))
+    assert any(
+        "StringIO('1" in str(item.message.params[side]) for item in found.differences for side in ("left", "right")
+    )
 
 
 async def test_large_arguments_do_not_use_up_the_time(compared: Compared) -> None:

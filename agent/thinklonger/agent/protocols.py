@@ -1,11 +1,13 @@
 """The ports: narrow protocols between the agent and what it stands on. Each has a real adapter and a public fake."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from thinklonger.agent.chat import ChatMessage, ChatRequest, Delta, ModelFacts, Reply, Retried
 from thinklonger.agent.types import (
     Candidate,
     Command,
@@ -15,7 +17,11 @@ from thinklonger.agent.types import (
     Layer,
     LineCoverage,
     Localization,
+    Location,
+    Message,
     Reference,
+    Score,
+    Stage,
     Symbol,
     TestRun,
 )
@@ -155,4 +161,109 @@ class Proposer(Protocol):
 
     def patches(self, task: Task) -> AsyncIterator[Candidate]:
         """Candidates, most promising first; stops when it has no more to offer."""
+        ...
+
+
+# ── the model ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ChatModel(Protocol):
+    """A served model. All its methods raise ModelError, with the trouble that no retry has mended."""
+
+    @property
+    def name(self) -> str:
+        """The model's name at its server."""
+        ...
+
+    async def facts(self) -> ModelFacts:
+        """What the server can do, probed once."""
+        ...
+
+    async def count(self, messages: Sequence[ChatMessage]) -> int:
+        """The tokens of a prompt, by the served tokenizer where it can be asked, else never too few."""
+        ...
+
+    def reply(
+        self, request: ChatRequest, *, answer_now: asyncio.Event | None = None
+    ) -> AsyncGenerator[Delta | Retried | Reply]:
+        """Stream the replies to a request: text as it comes, each reply whole at its end.
+
+        Setting `answer_now` closes the thinking of all replies and gets their answers from what is there. Closing
+        the generator closes the connection, so that the server stops working for it.
+        """
+        ...
+
+    async def affirm(self, prompts: Sequence[Sequence[ChatMessage]], *, model: str = "") -> Sequence[float]:
+        """For each prompt the probability, in [0, 1], that the reply's first word is yes rather than no.
+
+        All are asked at once. `model` names an adapter on the same server.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+# ── the search over decisions ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One decision of a search: what was decided at a stage, from which decision before, by which reply.
+
+    `decided` says it in a form that is equal for two branches that mean the same. `thread` is the conversation that
+    led here, answers only, which later stages go on with; `answer` its last turn. Of `files`, `locations` and
+    `candidate` those are set that the stage decides, and what its parents had decided.
+    """
+
+    id: str
+    stage: Stage
+    parent: str
+    decided: str
+    thread: tuple[ChatMessage, ...] = ()
+    answer: str = ""
+    reply: str = ""
+    files: tuple[PurePosixPath, ...] = ()
+    locations: tuple[Location, ...] = ()
+    candidate: Candidate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A stage has sent a prompt: the replies' ids, one for each that was asked for, and what they are for."""
+
+    replies: tuple[str, ...]
+    stage: Stage
+    purpose: str
+    parent: str
+    request: ChatRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Something came back for a reply: a piece of text, a retry, or the whole."""
+
+    reply: str
+    what: Delta | Retried | Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A reply led to no branch: why, in words (it named files that do not exist, its edit fits nowhere, …)."""
+
+    reply: str
+    why: Message
+
+
+class Reward(Protocol):
+    """Who judges the decisions of one stage, or whole patches: a trained adapter, a prompted judge, or evidence."""
+
+    @property
+    def name(self) -> str:
+        """What scores carry as their judge."""
+        ...
+
+    async def score(self, task: Task, branches: Sequence[Branch]) -> Sequence[Score]:
+        """One score for each branch, all of one stage; comparable across judges. Raises ModelError."""
         ...

@@ -307,6 +307,15 @@ class Stage(StrEnum):
     VERIFY = "verify"
 
 
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How much a judge believes in a decision, in [0, 1], and who judged; `message` says why where there are words."""
+
+    value: float
+    by: str
+    message: Message | None = None
+
+
 class StopReason(StrEnum):
     """Why a run ended."""
 

@@ -35,20 +35,68 @@ class SandboxSettings:
     limits: Limits = Limits()
 
 
+class Strategy(StrEnum):
+    """How a model's rollouts are spent: see `agent.search`."""
+
+    DEV_SEARCH = "dev-search"
+    ADAPTIVE = "adaptive"
+    EXEC = "exec"
+    ORM_EXEC = "orm-exec"
+    VOTING = "voting"
+
+
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
     """How much to search.
 
-    `budget`: rollouts, or None for 'auto' (widen while it pays). `seconds`: how long a run
+    `budget`: rollouts, or None for 'auto' (widen while it pays). `seconds`: how long a run of the built-in solver
     should take; proposing stops early enough to prove what was found.
     `workers`: sandboxes at once; 0 means one for each core that this process may use. `candidates`: patches a
-    rollout may try with the built-in solver.
+    rollout may try with the built-in solver. With a model: `strategy`; `samples`: replies that a stage asks for, of
+    which the best `keep` go on; `tokens`: what all replies of a run may hold together, None for no such bound.
     """
 
     budget: int | None = None
     seconds: float = 50.0
     workers: int = 0
     candidates: int = 400
+    strategy: Strategy = Strategy.ADAPTIVE
+    samples: int = 4
+    keep: int = 2
+    tokens: int | None = None
+
+
+class Effort(StrEnum):
+    """How long a model may think; `auto` thinks longer on issues whose first candidates disagree or fail."""
+
+    AUTO = "auto"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingSettings:
+    """`effort`: how long to think. `tokens`: of one reply's thinking, None by effort. `answer_tokens`: of an answer."""
+
+    effort: Effort = Effort.AUTO
+    tokens: int | None = None
+    answer_tokens: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ServedSettings:
+    """The model's server. `context`: tokens to use at most, None for all that it serves.
+
+    `idle_seconds`: how long a stream may stay silent. `retries`: attempts after the first. `prm`, `orm`: the names of
+    the reward models' adapters there; empty for a prompted judge.
+    """
+
+    context: int | None = None
+    idle_seconds: float = 600.0
+    retries: int = 4
+    prm: str = ""
+    orm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +145,8 @@ class Settings:
     cache_directory: str = ""
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
+    thinking: ThinkingSettings = field(default_factory=ThinkingSettings)
+    served: ServedSettings = field(default_factory=ServedSettings)
     regression: RegressionSettings = field(default_factory=RegressionSettings)
     environments: EnvironmentsSettings = field(default_factory=EnvironmentsSettings)
     localize: LocalizeSettings = field(default_factory=LocalizeSettings)

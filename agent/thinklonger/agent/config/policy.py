@@ -67,6 +67,18 @@ RULES: Mapping[str, Rule] = {
     "search.seconds": _not_above,
     "search.workers": _no_more_workers,
     "search.candidates": _not_above,
+    "search.strategy": _always,
+    "search.samples": _not_above,
+    "search.keep": _not_above,
+    "search.tokens": _not_above_or_auto,
+    "thinking.effort": _always,
+    "thinking.tokens": _not_above_or_auto,
+    "thinking.answer_tokens": _not_above,
+    "served.context": _not_above_or_auto,
+    "served.idle_seconds": _not_above,
+    "served.retries": _not_above,
+    "served.prm": _never,
+    "served.orm": _never,
     "regression.seconds": _always,  # more regression tests only make a receipt stronger
     "regression.whole": _always,
     "environments.interpreter": _never,  # it would be started outside of what the repository holds

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
+from thinklonger.agent.chat import ChatMessage, Closing, Finish, ModelFacts, Part, Sampling, Trouble, Usage
 from thinklonger.agent.types import (
     EnvironmentRecord,
     FileRank,
@@ -16,6 +17,7 @@ from thinklonger.agent.types import (
     Location,
     Message,
     Receipt,
+    Score,
     Stage,
     StopReason,
     TestRun,
@@ -66,10 +68,11 @@ class StageStarted:
 
 @dataclass(frozen=True, slots=True)
 class StageFinished:
-    """A stage ended."""
+    """A stage ended; `usage` are the tokens of all its replies together."""
 
     stage: Stage
     seconds: float
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,122 @@ class LocationsRanked:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelProbed:
+    """The model's server answers, and what it can do."""
+
+    facts: ModelFacts
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSent:
+    """A prompt went out; so many replies are expected.
+
+    Its messages are the first `shared` ones of the earlier prompt `base`, then `added`: a run's prompts share long
+    beginnings. `parent` is the branch that it goes on from; `model` an adapter's name, empty for the model itself.
+    """
+
+    prompt: str
+    stage: Stage
+    purpose: str
+    parent: str
+    replies: tuple[str, ...]
+    sampling: Sampling
+    added: tuple[ChatMessage, ...]
+    base: str = ""
+    shared: int = 0
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStreamed:
+    """A piece of a reply's thinking or answer."""
+
+    reply: str
+    part: Part
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRetried:
+    """A reply met trouble and was asked for again, after so many seconds; what was streamed of it does not count."""
+
+    reply: str
+    trouble: Trouble
+    attempt: int
+    after: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFinished:
+    """A reply is whole: this text counts, not the streamed pieces."""
+
+    reply: str
+    think: str
+    answer: str
+    finish: Finish
+    usage: Usage
+    seconds: float
+    closing: Closing | None = None
+    salvaged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRejected:
+    """A reply led to nothing, and why."""
+
+    reply: str
+    why: Message
+
+
+@dataclass(frozen=True, slots=True)
+class BranchProposed:
+    """A decision is on the table: files or places, from which decision before, by which reply.
+
+    A patch is a CandidateProposed; its id is its branch's.
+    """
+
+    branch: str
+    stage: Stage
+    parent: str
+    reply: str
+    decided: str
+    files: tuple[PurePosixPath, ...] = ()
+    locations: tuple[Location, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BranchScored:
+    """A judge has said how much it believes in a decision or a patch."""
+
+    branch: str
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class BranchPruned:
+    """A decision does not go on, and why."""
+
+    branch: str
+    by: Message
+
+
+@dataclass(frozen=True, slots=True)
+class BranchPromoted:
+    """A decision goes on after all, because the user says so."""
+
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    """A run that had been interrupted goes on, by which version; what stands before is not done again."""
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class CandidateProposed:
     """A patch is on the table."""
 
@@ -153,6 +272,8 @@ class CandidateProposed:
     line: int
     diff: str
     prior: float
+    parent: str = ""
+    reply: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +363,17 @@ Event: TypeAlias = (
     | RegressionChosen
     | FilesRanked
     | LocationsRanked
+    | ModelProbed
+    | PromptSent
+    | ReplyStreamed
+    | ReplyRetried
+    | ReplyFinished
+    | ReplyRejected
+    | BranchProposed
+    | BranchScored
+    | BranchPruned
+    | BranchPromoted
+    | RunResumed
     | CandidateProposed
     | CandidateTested
     | CandidatePruned
