@@ -230,6 +230,24 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """How a stage asks a model: which, for how many replies, how long each may be, and how to end their thinking.
+
+    `first` numbers the stage's branches below one parent: a later wave goes on where an earlier one ended. A branch's
+    id is its parent's, a dot, the stage's first letter and its number (`u1`, `u1.l2`, `u1.l2.p3`; a debug round's
+    `u1.l2.p3.d1`); a reply's id is its branch's, a slash and the number of the turn (`u1.l2/1`).
+    """
+
+    model: ChatModel
+    samples: int = 4
+    first: int = 1
+    thinking_tokens: int = 16384
+    answer_tokens: int = 4096
+    seed: int = 0
+    answer_now: asyncio.Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A stage has sent a prompt: the replies' ids, one for each that was asked for, and what they are for."""
 
