@@ -1,4 +1,4 @@
-"""The patch stage: candidates from every proposer, each once, never touching a test, shown as search/replace blocks."""
+"""Candidates from every proposer, each once, never touching a test, shown as search/replace blocks."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
