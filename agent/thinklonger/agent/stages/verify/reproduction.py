@@ -2,7 +2,7 @@
 
 Where it comes from, first that applies: the user's own file; the issue's test command; the tests that its text names;
 tests of the repository that are red and touch what the issue speaks of; a test written around the issue's own example
-(`writing`), if it is red for the reason that the issue shows.
+(`writing`), if it is red for the reason that the issue shows; one that a model writes (`scripting`, `checking`).
 """
 
 import re
@@ -26,6 +26,7 @@ class Origin(StrEnum):
     FAILING = "failing"
     EXAMPLE = "example"
     GIVEN = "given"
+    MODEL = "model"
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def red_for_the_reason(result: TestResult, sketch: Sketch) -> bool:
     if sketch.expected:
         seen = _seen_value(result)
         return seen is not None and (not sketch.actual or _alike(seen, sketch.actual))
-    return kind == sketch.exception.rpartition(".")[2] and _same_message(result.text, sketch.message)
+    return kind == sketch.exception.rpartition(".")[2] and same_message(result.text, sketch.message)
 
 
 def reason_of(sketch: Sketch) -> str:
@@ -168,7 +168,7 @@ def _alike(seen: str, shown: str) -> bool:
     return bool(value == other) or str(value) == shown
 
 
-def _same_message(seen: str, shown: str) -> bool:
+def same_message(seen: str, shown: str) -> bool:
     """Whether a message is the one that the issue shows; values in it, and its length, may differ."""
     wanted = set(re.findall(r"[A-Za-z_]{2,}|\d+", shown.split("\n", maxsplit=1)[0].lower()))
     if not wanted:

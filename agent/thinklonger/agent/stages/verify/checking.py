@@ -1,0 +1,102 @@
+"""Whether a reproduction that a model wrote holds: red on the base for the issue's reason, and red again each time."""
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from thinklonger.agent.execution import Execution, Harness, Runner
+from thinklonger.agent.stages.verify.reasons import Reasons, raised_by_itself, shows
+from thinklonger.agent.stages.verify.reproduction import Origin, Reproduction, steady
+from thinklonger.agent.stages.verify.writing import Written, reason_seen, write_given
+from thinklonger.agent.types import Layer, Message, Outcome, TestResult
+
+SCRIPT_NAME = "thinklonger_reproduction.py"
+"""What a model's reproduction is called, in frames and where it is kept."""
+
+REPEATS = 2  # runs after the first: what is red only sometimes proves nothing
+SECONDS = 20.0  # how long one may take
+LOG_SIGNS = 3000  # of a run's output that go back to the model, its end
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What running a reproduction on the base has shown: the reproduction where it holds, else why it does not.
+
+    `log` is the end of what was printed, for whoever wrote it; untrusted.
+    """
+
+    why: Message | None = None
+    log: str = ""
+    reproduction: Reproduction | None = None
+
+
+async def check_reproduction(source: bytes, *, harness: Harness, base: Layer, reasons: Reasons) -> Judgement:
+    """Run a script or a test file on the base, once and then again; raises SandboxError only.
+
+    Prints and exit codes of 0 prove nothing: only a red test does, that shows the issue's reason and runs the
+    repository's code.
+    """
+    if harness.runner is Runner.COMMAND:
+        return Judgement(Message("reproduction.no-runner"))
+    if (broken := _unreadable(source)) is not None:
+        return Judgement(broken)
+    written = write_given(SCRIPT_NAME, source)
+    layer = {**base, **written.layer}
+    execution = await harness.run(written.tests, layer=layer, coverage=True, seconds_per_test=SECONDS, expand=True)
+    log = execution.run.output[-LOG_SIGNS:]
+    why, tests = judge(execution, written, source.decode("utf-8", "replace"), reasons=reasons)
+    if why is not None:
+        return Judgement(why, log)
+    again = [(await harness.run(tests, layer=layer, seconds_per_test=SECONDS)).run for _ in range(REPEATS)]
+    kept = steady(execution.run, again, tests)
+    if not kept:
+        return Judgement(Message("reproduction.unsteady"), log)
+    return Judgement(None, log, Reproduction(Origin.MODEL, kept, execution.run, execution.coverage, written.layer))
+
+
+def judge(
+    execution: Execution, written: Written, source: str, *, reasons: Reasons
+) -> tuple[Message | None, tuple[str, ...]]:
+    """Why the tests of a run are no reproduction; where they are one, those that show the issue's reason."""
+    results = [result for result in execution.run.results if result.outcome is not Outcome.MISSING]
+    red = [result for result in results if result.outcome.red]
+    if not red:
+        ran = any(result.outcome.green for result in results)
+        return Message("reproduction.passes" if ran else "reproduction.not-run"), ()
+    own = (written.path, PurePosixPath(SCRIPT_NAME))
+    shown = [result for result in red if shows(result, reasons)]
+    if not shown:
+        return _other_reason(red[0], reasons), ()
+    honest = [result for result in shown if not raised_by_itself(result, source, own=own)]
+    if not honest:
+        return Message("reproduction.raised-by-itself", {"exception": shown[0].exception}), ()
+    running = tuple(result.id for result in honest if _runs_code(result, execution, own))
+    return (None, running) if running else (Message("reproduction.runs-nothing"), ())
+
+
+def _other_reason(result: TestResult, reasons: Reasons) -> Message:
+    """What was seen, beside what the issue gives."""
+    if result.outcome is Outcome.TIMED_OUT:
+        return Message("reproduction.hangs", {"seconds": int(SECONDS)})
+    seen = reason_seen(result)
+    if not reasons.sketches:
+        return Message("reproduction.no-check", {"seen": seen})
+    return Message("reproduction.other-reason", {"seen": seen, "expected": str(reasons)})
+
+
+def _runs_code(result: TestResult, execution: Execution, own: Sequence[PurePosixPath]) -> bool:
+    """Whether a test ran a line of the repository's; a file that can't be imported is judged by its frames."""
+    ran = {*execution.coverage.get(result.id, ()), *(frame.path for frame in result.frames)}
+    return not ran.issubset(own)
+
+
+def _unreadable(source: bytes) -> Message | None:
+    """Why a source can't be run at all."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError as error:
+        return Message("reproduction.not-python", {"line": error.lineno or 1, "reason": error.msg})
+    except (ValueError, RecursionError, MemoryError) as error:
+        return Message("reproduction.not-python", {"line": 1, "reason": str(error)})
+    return None if body else Message("reproduction.empty")

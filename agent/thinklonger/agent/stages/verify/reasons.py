@@ -1,0 +1,98 @@
+"""What an issue says is seen, and whether a red test shows that: the exception, its message, a value, a hang."""
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from thinklonger.agent.issue import Clues, Sketch, read_sketches
+from thinklonger.agent.stages.verify.writing import reason_of, red_for_the_reason, same_message
+from thinklonger.agent.types import Issue, Outcome, TestResult
+
+_ASSERTIONS = frozenset({"AssertionError", "Failed"})
+"""What a test raises by its own check: plain assertions, and pytest's `fail` and `raises`."""
+
+_HANGS = re.compile(
+    r"""(?ix)
+    \b(?: hangs? | hung | hanging | infinite(?:ly)? | endless(?:ly)? | deadlock\w* | freez(?:es?|ing) | froze(?:n)?
+        | never \s+ (?:returns?|ends?|finish(?:es)?|terminates?|stops?|completes?)
+        | (?:runs?|loops?|takes?|waits?|blocks?) \s+ forever )\b
+    | 死循环 | 无限循环 | 死锁 | 卡死 | 卡住 | 挂起 | 不会?返回 | 永不结束
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """What an issue names: how its examples and tracebacks end, and whether it speaks of code that does not end.
+
+    Without any sketch the issue is told in prose alone; then a test's own check is all that can be asked for.
+    """
+
+    sketches: tuple[Sketch, ...] = ()
+    hangs: bool = False
+
+    @property
+    def named(self) -> bool:
+        """Whether there is anything to compare a red test with."""
+        return bool(self.sketches) or self.hangs
+
+    def __str__(self) -> str:
+        """All of them in short, as the issue gives them."""
+        return "; ".join(dict.fromkeys(reason_of(sketch) for sketch in self.sketches))
+
+
+def read_reasons(issue: Issue, clues: Clues) -> Reasons:
+    """What the issue's text names as seen; only tracebacks, error lines, sessions and values that it calls wrong."""
+    raised = (Sketch("", exception=clue.exception, message=clue.message) for clue in clues.tracebacks if clue.exception)
+    return Reasons((*read_sketches(issue.text, clues), *raised), _HANGS.search(issue.text) is not None)
+
+
+def shows(result: TestResult, reasons: Reasons) -> bool:
+    """Whether a red test shows one of the reasons; where there is none, whether it fails by a check of its own."""
+    if not result.outcome.red:
+        return False
+    if result.outcome is Outcome.TIMED_OUT:
+        return reasons.hangs
+    if any(red_for_the_reason(result, sketch) or _tells(result, sketch) for sketch in reasons.sketches):
+        return True
+    return not reasons.sketches and _kind(result) in _ASSERTIONS
+
+
+def raised_by_itself(result: TestResult, source: str, *, own: Sequence[PurePosixPath]) -> bool:
+    """Whether a test raises the exception itself that the code should raise: no frame but those of its `own` files."""
+    if _kind(result) in _ASSERTIONS or any(frame.path not in own for frame in result.frames):
+        return False
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    raised = [node.exc for node in nodes if isinstance(node, ast.Raise) and node.exc is not None]
+    names = {_last_name(node.func if isinstance(node, ast.Call) else node) for node in raised}
+    return _kind(result) in names
+
+
+def _tells(result: TestResult, sketch: Sketch) -> bool:
+    """Whether a test's own check fails with words that show the reason: the exception's name, or the value."""
+    if _kind(result) not in _ASSERTIONS:
+        return False
+    if sketch.exception:
+        name = sketch.exception.rpartition(".")[2]
+        return _stands_in(name, result.text) and same_message(result.text, sketch.message)
+    return _stands_in(sketch.actual or sketch.expected, result.text)
+
+
+def _stands_in(part: str, text: str) -> bool:
+    """Whether a value or a name stands in a text, whatever the blanks, and not as a part of another one."""
+    part, text = " ".join(part.split()), " ".join(text.split())
+    bare = part.strip("'\"")
+    return any(re.search(rf"(?<![\w.]){re.escape(form)}(?![\w]|\.\d)", text) for form in {part, bare} if form)
+
+
+def _kind(result: TestResult) -> str:
+    return result.exception.rpartition(".")[2]
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
