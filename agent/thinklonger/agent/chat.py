@@ -163,9 +163,13 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """A request met trouble and is tried again: for the record, never an error by itself. `after`: seconds waited."""
+    """A reply met trouble and is asked for again: for the record, never an error by itself. `after`: seconds waited.
+
+    What was streamed of this `choice` so far does not count.
+    """
 
     trouble: Trouble
     attempt: int
     after: float
     detail: str = ""
+    choice: int = 0
