@@ -1,0 +1,37 @@
+"""Prompts: texts as files with strict variables, fences around what nobody trusts, budgets, and answers read back.
+
+A thread is laid out so that prompts share long beginnings: the system's words, the repository, the issue, then one
+stage after the other; a later stage goes on with the thread of the one before and never rewrites it.
+"""
+
+from thinklonger.agent.prompts.answers import Call, Place, read_answer, read_calls, read_paths, read_places
+from thinklonger.agent.prompts.budget import Count, Section, counter, estimate, fit, shorten, window
+from thinklonger.agent.prompts.fences import excerpt, fenced, legible_path
+from thinklonger.agent.prompts.rendering import names, render, variables
+from thinklonger.agent.prompts.threads import begin, history, said, shared_prefix
+
+__all__ = [
+    "Call",
+    "Count",
+    "Place",
+    "Section",
+    "begin",
+    "counter",
+    "estimate",
+    "excerpt",
+    "fenced",
+    "fit",
+    "history",
+    "legible_path",
+    "names",
+    "read_answer",
+    "read_calls",
+    "read_paths",
+    "read_places",
+    "render",
+    "said",
+    "shared_prefix",
+    "shorten",
+    "variables",
+    "window",
+]
