@@ -12,7 +12,8 @@ from thinklonger.agent.errors import ModelError
 
 OPEN, CLOSE = "<answer>", "</answer>"
 
-_ANSWER = re.compile(r"^[ \t]*<answer>(.*?)</answer>[ \t]*$", re.DOTALL | re.MULTILINE)
+_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+_ANSWER_ON_LINES = re.compile(r"^[ \t]*<answer>(.*?)</answer>[ \t]*$", re.DOTALL | re.MULTILINE)
 _BULLET = re.compile(r"(?:[-*+•]|\d{1,3}[.)])[ \t]+")
 _CALL = re.compile(r"([A-Za-z_]\w*)[ \t]*\((.*)\)[ \t]*;?")
 _LINES = re.compile(r"(?:lines?[ \t]+|L)?(\d{1,7})(?:[ \t]*(?:-|\u2013|to|\.\.)[ \t]*L?(\d{1,7}))?", re.IGNORECASE)
@@ -45,7 +46,7 @@ def read_answer(text: str) -> str:
     Raises ModelError: there is no answer (`prompts.no-answer`), it does not end (`prompts.answer-unclosed`), it is
     empty (`prompts.answer-empty`), or there are several that differ (`prompts.answers-differ`).
     """
-    found = [answer[1].strip("\n") for answer in _ANSWER.finditer(text)]
+    found = [answer.strip("\n") for answer in _ANSWER_ON_LINES.findall(text) or _ANSWER.findall(text)]
     if not found:
         raise ModelError("prompts.answer-unclosed" if OPEN in text else "prompts.no-answer")
     if len({answer.strip() for answer in found}) > 1:
