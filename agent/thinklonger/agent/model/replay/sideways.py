@@ -1,0 +1,200 @@
+"""What a replay server answers beside chat completions: models, health, tokens, metrics, properties, control."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from thinklonger.agent.model.replay.asked import Chat, Json, Unreadable, read_chat
+from thinklonger.agent.model.replay.products import Product
+from thinklonger.agent.model.replay.tokens import render
+from thinklonger.agent.model.replay.wire import Connection
+
+if TYPE_CHECKING:
+    from thinklonger.agent.model.replay.server import Replay
+
+Answer: TypeAlias = tuple[int, object]
+
+
+async def answer_aside(replay: "Replay", method: str, path: str, body: Json, connection: Connection) -> None:
+    """Answer a request that is none for chat completions; 404 for what the product does not have."""
+    if path == "/metrics" and path in replay.traits.paths:
+        await connection.answer(200, metrics(replay).encode(), "text/plain; version=0.0.4")
+        return
+    if path == "/health" and path in replay.traits.paths and replay.product is not Product.LLAMA_CPP:
+        await connection.answer(200, b"", "text/plain")
+        return
+    answer = _ANSWERS.get((method, path))
+    if answer is None or (path != "/v1/models" and path not in replay.traits.paths):
+        await connection.answer_json(404, {"detail": "Not Found"})
+        return
+    try:
+        status, said = answer(replay, body)
+    except Unreadable as why:
+        status, said = 400, {"error": {"message": str(why), "type": "BadRequestError", "param": None, "code": 400}}
+    await connection.answer_json(status, said)
+
+
+def metrics(replay: "Replay") -> str:
+    """The counters, as Prometheus reads them."""
+    waiting = max(replay.running - len(replay.voices), 0)
+    if replay.product is Product.LLAMA_CPP:
+        values: dict[str, float] = {
+            "llamacpp:prompt_tokens_total": replay.computed,
+            "llamacpp:tokens_predicted_total": replay.generated,
+            "llamacpp:requests_processing": replay.running - waiting,
+            "llamacpp:requests_deferred": waiting,
+        }
+        return "".join(f"{name} {value:g}\n" for name, value in values.items())
+    prefix = "sglang" if replay.product is Product.SGLANG else "vllm"
+    label = f'{{engine="0",model_name="{replay.script.model}"}}'
+    values = {
+        "num_requests_running": replay.running - waiting,
+        "num_requests_waiting": waiting,
+        "kv_cache_usage_perc": 0.0,
+        "prefix_cache_queries_total": replay.cache.queried,
+        "prefix_cache_hits_total": replay.cache.hit,
+        "prompt_tokens_total": replay.cache.queried,
+        "generation_tokens_total": replay.generated,
+    }
+    return "".join(f"{prefix}:{name}{label} {float(value)}\n" for name, value in values.items())
+
+
+def _models(replay: "Replay", _: Json) -> Answer:
+    names = (replay.script.model, *replay.script.adapters)
+    return 200, {"object": "list", "data": [_model(replay, name) for name in names]}
+
+
+def _model(replay: "Replay", name: str) -> object:
+    entry: dict[str, object] = {"id": name, "object": "model", "created": 0}
+    match replay.product:
+        case Product.LLAMA_CPP:
+            meta = {"n_ctx_train": 262144, "n_vocab": 151936, "n_params": 1}
+            return {**entry, "owned_by": "llamacpp", "meta": meta}
+        case Product.LM_STUDIO:
+            return {**entry, "owned_by": "organization_owner"}
+        case Product.OLLAMA:
+            return {**entry, "owned_by": "library"}
+        case Product.TRANSFORMERS:
+            return {**entry, "owned_by": "local"}
+        case Product.SGLANG:
+            return {**entry, "owned_by": "sglang", "root": name, "max_model_len": replay.script.context}
+        case _:
+            parent = None if name == replay.script.model else replay.script.model
+            more = {"root": name, "parent": parent, "max_model_len": replay.script.context}
+            return {**entry, "owned_by": "vllm", **more}
+
+
+def _version(replay: "Replay", _: Json) -> Answer:
+    return 200, {"version": "0.8.5" if replay.product is Product.VLLM_OLD else "0.32.0"}
+
+
+def _healthy(_: "Replay", __: Json) -> Answer:
+    return 200, {"status": "ok"}
+
+
+def _props(replay: "Replay", _: Json) -> Answer:
+    slots = replay.script.slots or 4
+    settings = {"id": 0, "n_ctx": replay.script.context, "is_processing": False, "params": {}}
+    said = {"default_generation_settings": settings, "total_slots": slots, "model_path": replay.script.model}
+    return 200, {**said, "chat_template": "{{ messages }}", "build_info": "b0-replay"}
+
+
+def _slots(replay: "Replay", _: Json) -> Answer:
+    slots = replay.script.slots or 4
+    busy = sum(len(voices) for voices in replay.voices.values())
+    entries = [{"id": slot, "n_ctx": replay.script.context, "is_processing": slot < busy} for slot in range(slots)]
+    return 200, entries
+
+
+def _tokenize(replay: "Replay", body: Json) -> Answer:
+    if replay.product is Product.LLAMA_CPP:
+        return 200, {"tokens": replay.vocabulary.encode(str(body.get("content", "")))}
+    text = _prompt(body) if "messages" in body else str(body.get("prompt", ""))
+    numbers = replay.vocabulary.encode(text)
+    return 200, {"count": len(numbers), "max_model_len": replay.script.context, "tokens": numbers, "token_strs": None}
+
+
+def _detokenize(replay: "Replay", body: Json) -> Answer:
+    numbers = [number for number in _list(body.get("tokens")) if isinstance(number, int)]
+    text = replay.vocabulary.decode(numbers)
+    return 200, {"content" if replay.product is Product.LLAMA_CPP else "prompt": text}
+
+
+def _template(_: "Replay", body: Json) -> Answer:
+    return 200, {"prompt": _prompt(body)}
+
+
+def _control(replay: "Replay", body: Json) -> Answer:
+    voices = replay.voices.get(str(body.get("id")))
+    if voices is None:
+        text = f"no running completion has the id {body.get('id')}"
+        return 404, {"error": {"code": 404, "message": text, "type": "not_found_error"}}
+    if body.get("action") != "reasoning_end":
+        raise Unreadable("action: reasoning_end is wanted")
+    for voice in voices:
+        voice.close_thinking()
+    return 200, {"success": True}
+
+
+def _generative_scoring(replay: "Replay", body: Json) -> Answer:
+    query, items = str(body.get("query", "")), [str(item) for item in _list(body.get("items"))]
+    model = str(body.get("model") or replay.script.model)
+    scores: list[float] = []
+    for item in items:
+        probability, _ = replay.prompter.score(query + item, model)
+        scores.append(replay.script.unscored if probability is None else probability)
+    data = [{"index": place, "object": "score", "score": score} for place, score in enumerate(scores)]
+    return 200, {"object": "list", "model": model, "data": data}
+
+
+def _lm_studio(replay: "Replay", _: Json) -> Answer:
+    context = replay.script.context
+    entry = {"id": replay.script.model, "object": "model", "type": "llm", "state": "loaded"}
+    return 200, {"object": "list", "data": [{**entry, "max_context_length": 131072, "loaded_context_length": context}]}
+
+
+def _ollama_version(_: "Replay", __: Json) -> Answer:
+    return 200, {"version": "0.12.0"}
+
+
+def _ollama_tags(replay: "Replay", _: Json) -> Answer:
+    return 200, {"models": [{"name": replay.script.model, "model": replay.script.model}]}
+
+
+def _ollama_show(replay: "Replay", _: Json) -> Answer:
+    information = {"general.architecture": "qwen2", "qwen2.context_length": 131072}
+    return 200, {"parameters": f"num_ctx {replay.script.context}", "model_info": information}
+
+
+def _sglang_info(replay: "Replay", _: Json) -> Answer:
+    return 200, {"model_path": replay.script.model, "is_generation": True}
+
+
+def _prompt(body: Json) -> str:
+    chat: Chat = read_chat(body, continues=True)
+    return render(chat.turns, generate=body.get("add_generation_prompt", True) is not False, goes_on=chat.goes_on)
+
+
+def _list(value: object) -> Sequence[object]:
+    return cast("list[object]", value) if isinstance(value, list) else ()
+
+
+_ANSWERS: Mapping[tuple[str, str], Callable[["Replay", Json], Answer]] = MappingProxyType(
+    {
+        ("GET", "/v1/models"): _models,
+        ("GET", "/version"): _version,
+        ("GET", "/health"): _healthy,
+        ("GET", "/props"): _props,
+        ("GET", "/slots"): _slots,
+        ("POST", "/tokenize"): _tokenize,
+        ("POST", "/detokenize"): _detokenize,
+        ("POST", "/apply-template"): _template,
+        ("POST", "/v1/chat/completions/control"): _control,
+        ("POST", "/generative_scoring"): _generative_scoring,
+        ("GET", "/api/v0/models"): _lm_studio,
+        ("GET", "/api/version"): _ollama_version,
+        ("GET", "/api/tags"): _ollama_tags,
+        ("POST", "/api/show"): _ollama_show,
+        ("GET", "/get_model_info"): _sglang_info,
+    }
+)
