@@ -123,6 +123,14 @@ EXAMPLES = [
         "def f(out=[], path=[]):\n    out.append(path)\n",
         "def f(out=[], path=[]):\n    out.append(path.copy())\n",
     ),
+    (
+        "missing-mark",
+        "def f(todo, left):\n    while todo:\n        x = todo.pop()\n        if x in left:\n            g(x)\n",
+        (
+            "def f(todo, left):\n    while todo:\n        x = todo.pop()\n        if x in left:\n"
+            "            left.remove(x)\n            g(x)\n"
+        ),
+    ),
     ("comprehension", "x = [y for y in ys if y]\n", "x = [y for y in ys]\n"),
     ("choice", "x = a if c else b\n", "x = b if c else a\n"),
     ("missing-fallback", "def f(a):\n    return g(a)\n", "def f(a):\n    return g(a) or []\n"),

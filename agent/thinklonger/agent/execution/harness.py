@@ -335,15 +335,24 @@ class Harness:
         base: Layer | None = None,
         workers: int = 1,
         seconds_per_candidate: float = 5.0,
+        seconds_per_test: float | None = None,
     ) -> AsyncGenerator[ScreenResult]:
         """Run the tests against many candidates, as fast as can be, each until its first red test.
 
         `base` is a layer that lies below every candidate's own (a reproduction that the tree does not have, say).
+        `seconds_per_test` bounds one test's CPU time, where that is less than what a whole candidate may take.
         Results come as they are known, not in order; `candidates` is read ahead by a batch for each worker. Closing
         the generator stops everything. Raises SandboxError only.
         """
         seen = self.seen.get(foundation(base), {})
-        request = replace(self._request("serve", tuple(tests)), seconds_per_test=seconds_per_candidate, fail_fast=True)
+        most = min(seconds_per_test or seconds_per_candidate, seconds_per_candidate)
+        request = replace(
+            self._request("serve", tuple(tests)),
+            seconds_per_test=most,
+            patience=seconds_per_candidate / most,
+            candidate_seconds=seconds_per_candidate,
+            fail_fast=True,
+        )
         plan = Plan(
             session=self.session,
             place=self.place,

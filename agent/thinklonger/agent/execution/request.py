@@ -33,6 +33,7 @@ class Request:
     `coverage_seconds`: how long lines are recorded in all (CPU; None: without end). `last`: tests that run after all
     others. `start_seconds`: what importing and collecting may take on top of `seconds`. `cpu_seconds`: how much CPU
     the tests may take. `patience`: how many times `seconds_per_test` a test may take that got little of the processor.
+    `candidate_seconds`: what a candidate's process may take in all; None: as long as one test.
     `folder`: where the tests run, below the root. `plain`: assertions are not rewritten, which
     makes collecting cheap and red tests tell less. `idle`: everything else on the machine goes first.
     """
@@ -53,6 +54,7 @@ class Request:
     start_seconds: float = 0.0
     cpu_seconds: float | None = None
     patience: float = 1.0
+    candidate_seconds: float | None = None
     folder: str = ""
     plain: bool = False
     idle: bool = False

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import PurePosixPath
 
 from thinklonger.agent.edits import layer_of, render_diff
@@ -13,6 +14,7 @@ from thinklonger.agent.execution import Runner, Screened, ScreenResult
 from thinklonger.agent.execution.behaviour import Comparison, Observation, Survivor, compare
 from thinklonger.agent.execution.behaviour import Runner as ObservedRunner
 from thinklonger.agent.pipeline.keeping import Keep
+from thinklonger.agent.pipeline.patience import BRIEF_SHARE, brief_seconds, in_two_looks
 from thinklonger.agent.pipeline.trial import Trial, Workshop
 from thinklonger.agent.protocols import Proposer, Task
 from thinklonger.agent.search import explore, within
@@ -122,10 +124,22 @@ class Repair:
                 announced.append(_proposed(proposal))
                 yield Screened(candidate.id, layer_of(candidate.changes))
 
-        def check(stream: AsyncIterator[Proposal]) -> AsyncIterator[ScreenResult]:
+        def look(stream: AsyncIterator[Screened], brief: float | None = None) -> AsyncGenerator[ScreenResult]:
             return workshop.harness.screen(
-                tests, layers(stream), base=self.survey.base, workers=workers, seconds_per_candidate=allowance
+                tests,
+                stream,
+                base=self.survey.base,
+                workers=workers,
+                seconds_per_candidate=allowance,
+                seconds_per_test=brief,
             )
+
+        def check(stream: AsyncIterator[Proposal]) -> AsyncIterator[ScreenResult]:
+            brief = brief_seconds(reproduction.run, allowance)
+            if brief is None:
+                return look(layers(stream))
+            until = time.monotonic() + BRIEF_SHARE * left
+            return in_two_looks(layers(stream), brief=partial(look, brief=brief), usual=look, until=until)
 
         found = explore(propose(self._proposers(), self._task(reproduction)), check, keep=_passed, enough=enough)
         self.exhausted = True

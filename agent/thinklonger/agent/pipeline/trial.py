@@ -51,7 +51,7 @@ from thinklonger.agent.trace.events import (
     RegressionChosen,
     Reproduced,
 )
-from thinklonger.agent.types import Changes, FileState, Interpreter, Layer, Message, SymbolKind
+from thinklonger.agent.types import Changes, FileState, Interpreter, Layer, Message, Outcome, SymbolKind
 
 SUSPECTED_FILES = 10  # files whose tests may show the issue
 SKETCHES = 6  # examples of an issue that are tried
@@ -281,11 +281,19 @@ class Trial(Survey):
         return name if not places and (name in tops or f"{name}.py" in tops) else None
 
     async def _steady(self, harness: Harness, found: Reproduction) -> Reproduction | None:
-        """The reproduction without tests that are red only sometimes; they are named, and prove nothing."""
-        repeats = sum(found.run.seconds < limit for limit in REPEATED_BELOW)
+        """The reproduction without tests that are red only sometimes; they are named, and prove nothing.
+
+        One that hung is not tried again, which would take its whole time: what a test that hangs only sometimes
+        would prove, the placebo's run shows to be worth nothing.
+        """
+        hung = found.run.ids(Outcome.TIMED_OUT)
+        ended = tuple(test for test in found.tests if test not in hung)
+        seconds = found.run.seconds - sum(result.seconds for result in found.run.results if result.id in hung)
+        repeats = sum(seconds < limit for limit in REPEATED_BELOW) if ended else 0
         layer = {**self.base, **found.layer}
-        again = [(await harness.run(found.tests, layer=layer)).run for _ in range(repeats)]
-        kept = steady(found.run, again, found.tests)
+        again = [(await harness.run(ended, layer=layer)).run for _ in range(repeats)]
+        kept = {*steady(found.run, again, ended), *hung}
+        kept = tuple(test for test in found.tests if test in kept)
         self.misses += [Message("pipeline.unsteady", {"test": test}) for test in found.tests if test not in kept]
         return replace(found, tests=kept) if kept else None
 

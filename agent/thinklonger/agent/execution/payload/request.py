@@ -45,6 +45,7 @@ class Request:
         self.start_seconds: float = fields["start_seconds"]
         self.patience: float = fields["patience"]
         self.cpu_seconds: float | None = fields["cpu_seconds"]
+        self.candidate_seconds: float = fields["candidate_seconds"] or self.seconds_per_test
         self.folder: str = fields["folder"]
         self.plain: bool = fields["plain"]
         self.idle: bool = fields["idle"]

@@ -212,7 +212,7 @@ class Server:
                 plan.apply()
             return None
         os.close(writing)
-        lines, timed_out = gather(reading, pid, started + self.request.seconds_per_test + GRACE_SECONDS)
+        lines, timed_out = gather(reading, pid, started + self.request.candidate_seconds + GRACE_SECONDS)
         os.close(reading)
         kill_tree(pid)
         _, status = os.waitpid(pid, 0)
@@ -225,10 +225,10 @@ class Server:
         self.run.report.move(writing)
         self.run.leave = leave
         self.run.before_tests = nothing
-        self.request.seconds = 2 * self.request.seconds_per_test
+        self.request.seconds = 2 * self.request.candidate_seconds
         self.run.extend()
         limit_memory()
-        seconds = int(self.request.seconds_per_test) + 2
+        seconds = int(self.request.candidate_seconds) + 2
         used = resource.getrusage(resource.RUSAGE_SELF)
         ceiling = int(used.ru_utime + used.ru_stime) + seconds
         resource.setrlimit(resource.RLIMIT_CPU, (ceiling, ceiling + 1))
@@ -298,7 +298,7 @@ class Server:
         connection = self.pairs[station][0]
         try:
             send(connection, {"candidate": serial, "quick": quick})
-            connection.settimeout(self.request.seconds_per_test + 4 * GRACE_SECONDS + 5.0)
+            connection.settimeout(self.request.candidate_seconds + 4 * GRACE_SECONDS + 5.0)
             line = read_line(connection)
         except OSError:
             return None

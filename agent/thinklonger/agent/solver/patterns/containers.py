@@ -371,6 +371,58 @@ def fallback(place: Place) -> Iterator[Edit]:
             yield place.swap(node.value, f"{text} or {variable.name}", weight=0.4)
 
 
+def mark(place: Place) -> Iterator[Edit]:
+    """After a test for membership, the step that makes it come out otherwise next time: put in, or taken out.
+
+    A walk over a graph or a worklist that never marks what it has seen comes by it again and again.
+    """
+    node = place.node
+    if not isinstance(node, ast.If) or place.function is None or "\n" in place.segment(node.test):
+        return
+    share = 1.0 if place.loop is not None else 0.3
+    for test in (node.test, *(node.test.values if isinstance(node.test, ast.BoolOp) else ())):
+        if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.In | ast.NotIn) or len(test.ops) > 1:
+            continue
+        item, holder = test.left, test.comparators[0]
+        if not isinstance(holder, ast.Name | ast.Attribute) or isinstance(item, ast.Constant):
+            continue
+        known = place.scope.kinds_of(holder)
+        steps = _TAKE if isinstance(test.ops[0], ast.In) else _PUT
+        for kind, step, weight in steps:
+            if not known or kind in known:
+                text = step.format(holder=place.segment(holder), item=place.segment(item))
+                if text not in place.function.text:
+                    yield from _marked(place, text, share * weight * (1.0 if known else 0.7))
+
+
+_TAKE = (
+    ("set", "{holder}.remove({item})", 1.0),
+    ("set", "{holder}.discard({item})", 0.5),
+    ("list", "{holder}.remove({item})", 0.8),
+    ("dict", "del {holder}[{item}]", 0.8),
+)
+_PUT = (
+    ("set", "{holder}.add({item})", 1.0),
+    ("list", "{holder}.append({item})", 1.0),
+    ("deque", "{holder}.append({item})", 0.8),
+    ("dict", "{holder}[{item}] = True", 0.4),
+)
+"""What changes the answer of a test for membership, by the kind of the container."""
+
+
+def _marked(place: Place, text: str, weight: float) -> Iterator[Edit]:
+    """The statement first and last in what the test guards; behind a test that only leaves, after it."""
+    body = place.blocks["body"].places
+    note = f"`{short(text)}` is added: what was tested for is never recorded"
+    leaves = isinstance(body[-1].node, ast.Continue | ast.Break | ast.Return | ast.Raise)
+    made = [body[0].before(text, weight=weight, note=note)]
+    if not leaves:
+        made.append(body[-1].after(text, weight=0.8 * weight, note=note))
+    for edit in made:
+        if edit is not None:
+            yield edit
+
+
 PATTERNS = (
     Pattern("slice", "container", "a slice takes in too much or too little", 0.5, slices, slices),
     Pattern("range", "container", "a range begins, ends or steps wrongly", 0.5, ranges, ranges),
@@ -379,6 +431,7 @@ PATTERNS = (
     Pattern("tuple-order", "container", "the parts of a tuple are exchanged", 0.4, tuple_order, tuple_order),
     Pattern("nesting", "container", "a value is nested too deep or not deep enough", 0.12, tuple_parts, ceiling=0.7),
     Pattern("alias", "container", "one mutable value is shared where copies are meant", 0.5, aliases),
+    Pattern("missing-mark", "container", "what was tested for is never recorded", 0.5, mark, structural=True),
     Pattern("comprehension", "container", "a comprehension keeps too much or too little", 0.3, filters, ceiling=0.7),
     Pattern("choice", "container", "a conditional expression chooses wrongly", 0.45, choice, choice),
     Pattern("missing-fallback", "container", "a value may be empty and lacks a fallback", 0.08, fallback, ceiling=0.5),

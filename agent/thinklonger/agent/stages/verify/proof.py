@@ -12,6 +12,7 @@ from thinklonger.agent.execution import Baseline, Execution, Harness
 from thinklonger.agent.stages.verify.reproduction import Reproduction, red_tests
 from thinklonger.agent.types import Check, Layer, TestRun
 
+PLACEBO_SECONDS, PLACEBO_TIMES = 2.0, 10  # what a test may take on the placebo, and of its time on the patch
 REPEATS = 2  # runs of the reproduction on the patch: a fix that holds once may be luck
 
 
@@ -55,7 +56,8 @@ async def prove_candidate(  # noqa: PLR0913 - what is run, on what, against what
     shown = (("reproduction-before", reproduction.run), ("reproduction-after", after))
     if not reproduced:
         return Proof(first, None, reproduced, held=None, runs=shown)
-    green = await _green_by_nothing(harness, placebo or {}, reproduction)
+    longest = max((result.seconds for result in after.results), default=0.0)
+    green = await _green_by_nothing(harness, placebo or {}, reproduction, seconds=longest)
     regression = tuple(test for test in baseline.green if test not in reproduction.tests)
     if not regression:
         return Proof(first, None, reproduced, held=None, placebo=green, runs=shown)
@@ -68,11 +70,17 @@ async def prove_candidate(  # noqa: PLR0913 - what is run, on what, against what
     return Proof(first, second, reproduced, held=held, flaky=flaky, placebo=green, runs=shown)
 
 
-async def _green_by_nothing(harness: Harness, layer: Layer, reproduction: Reproduction) -> tuple[str, ...]:
-    """The reproduction's tests that are green on a change that means nothing."""
+async def _green_by_nothing(
+    harness: Harness, layer: Layer, reproduction: Reproduction, *, seconds: float
+) -> tuple[str, ...]:
+    """The reproduction's tests that are green on a change that means nothing; `seconds` the slowest took on the patch.
+
+    A test that hangs on the base hangs here, too, and does not need its whole time to show it.
+    """
     if not layer:
         return ()
-    run = (await harness.run(reproduction.tests, layer=layer)).run
+    enough = PLACEBO_SECONDS + PLACEBO_TIMES * seconds
+    run = (await harness.run(reproduction.tests, layer=layer, seconds_per_test=enough)).run
     return tuple(result.id for result in run.results if result.outcome.green and result.id in reproduction.tests)
 
 

@@ -58,7 +58,7 @@ MOVING = frozenset(
     (
         *("jump", "branch-order", "needless-block", "needless-else", "missing-else", "depth", "hoist", "else-branch"),
         *("statement-order", "needless-statement", "missing-statement-donor", "missing-block", "missing-statement"),
-        *("missing-flush", "missing-counterpart", "missing-reset", "missing-update", "unconditional"),
+        *("missing-flush", "missing-counterpart", "missing-reset", "missing-update", "missing-mark", "unconditional"),
         *("base-case", "sibling-guard", "flag-guard", "skip", "missing-raise", "unhandled"),
     )
 )
