@@ -90,6 +90,7 @@ class EvidenceKind(StrEnum):
     GRAPH = "graph"
     HISTORY = "history"
     COVERAGE = "coverage"
+    MODEL = "model"
     DEMOTED = "demoted"
 
 
