@@ -327,7 +327,7 @@ class Harness:
             run = run_of(Finished(result, report, self._shown(request.tests or ()), wanted, opened.root))
             return Execution(run, report.coverage)
 
-    def screen(
+    def screen(  # noqa: PLR0913 - what is run, on what, by how many, for how long
         self,
         tests: Sequence[str],
         candidates: AsyncIterable[Screened] | Iterable[Screened],
