@@ -57,13 +57,14 @@ class Chat:
 class Seen:
     """A request that the server has met, and what became of it. Times are `time.monotonic()`.
 
-    `number` counts requests for text from 1 (0: none of them). `prompt` is the rendered prompt, `tokens` its length,
-    `cached` what of it was known. `rule` and `replies` are the places in the script of what was handed out. `left`:
+    `place` counts chat requests from 1, `number` requests for text (0: it was none). `prompt` is the rendered prompt,
+    `tokens` its length, `cached` what of it was known. `rule` and `replies` are the places in the script of what was handed out. `left`:
     when the client had left before the end. `sent`: tokens sent.
     """
 
     path: str
     body: Json
+    place: int = 0
     chat: Chat | None = None
     number: int = 0
     prompt: str = ""
@@ -79,19 +80,23 @@ class Seen:
     left: float | None = None
 
 
-class Unreadable(ValueError):
-    """The request's body is not what the API wants."""
+class UnreadableError(ValueError):
+    """The request's body is not what the API wants: which field, and what is wanted of it."""
+
+    def __init__(self, field: str, wanted: str) -> None:
+        """Say it as servers do."""
+        super().__init__(f"{field}: {wanted}")
 
 
 def read_chat(body: Json, *, continues: bool) -> Chat:
-    """The request in its body; raises Unreadable. `continues`: the server can go on with an assistant's turn."""
+    """The request in its body; raises UnreadableError. `continues`: the server can go on with an assistant's turn."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
-        raise Unreadable("messages: a list with at least one message is wanted")
+        raise UnreadableError("messages", "a list with at least one message is wanted")
     turns = tuple(_turn(message) for message in cast("list[object]", messages))
     wants_more = body.get("continue_final_message") is True
     if wants_more and body.get("add_generation_prompt", True) is not False:
-        raise Unreadable("Cannot set both `continue_final_message` and `add_generation_prompt` to True.")
+        raise UnreadableError("continue_final_message", "Cannot set both this and `add_generation_prompt` to True.")
     stop = body.get("stop") or ()
     options = _mapping(body.get("stream_options"))
     template = _mapping(body.get("chat_template_kwargs"))
@@ -129,5 +134,5 @@ def _whole(value: object, name: str) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise Unreadable(f"{name}: a whole number is wanted")
+        raise UnreadableError(name, "a whole number is wanted")
     return value

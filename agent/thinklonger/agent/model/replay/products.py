@@ -40,7 +40,8 @@ class Traits:
     held it). `strict`: unknown fields are refused (422). `usage`: a usage event is sent unasked. `cached`: it tells the
     cached tokens. `gap`: the blank text between thinking and answer is sent. `fits`: a prompt with its output limit
     beyond the context is refused; else only a prompt that is alone too long. `truncates`: an overlong prompt is cut
-    silently. `names`: a model's name must be known (404). `paths`: what it serves beside chat completions and the list of models.
+    silently. `names`: a model's name must be known (404). `paths`: what it serves beside chat completions and the list
+    of models.
     """
 
     thinking: Dialect

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from os.path import commonprefix
 
 from thinklonger.agent.model.replay.asked import Chat
 from thinklonger.agent.model.replay.script import (
@@ -15,20 +14,30 @@ from thinklonger.agent.model.replay.script import (
     Thinking,
     found,
 )
+from thinklonger.agent.model.replay.tokens import shared
 
 
-class Speechless(Exception):  # noqa: N818 (what it says is sent to the client)
-    """The script has nothing to say to a request."""
+class SpeechlessError(Exception):
+    """The script has nothing to say to a request; what it says is sent to the client."""
+
+    def __init__(self, chat: Chat, number: int, *, rule: int | None = None) -> None:
+        """Say which request it is, so that whoever wrote the script finds the gap; `rule`: which one is used up."""
+        why = "no rule holds" if rule is None else f"rule {rule} has too few replies left"
+        super().__init__(f"replay: {why} for request {number} to {chat.model!r}: {chat.last[:200]!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What a request gets: replies by their places in a rule, and a fault that meets them."""
+    """What a request gets: replies by their places in a rule, and a fault that meets them.
+
+    `listing`: the probabilities of a question's first token.
+    """
 
     rule: int | None = None
     places: tuple[int, ...] = ()
     replies: tuple[ScriptedReply, ...] = ()
     fault: Fault | None = None
+    listing: tuple[object, ...] = ()
 
 
 @dataclass(slots=True)
@@ -83,7 +92,7 @@ class Prompter:
         return self._number
 
     def cue(self, chat: Chat, *, number: int, count: int) -> Cue:
-        """What a request for text gets, `count` replies of it; raises Speechless."""
+        """What a request for text gets, `count` replies of it; raises SpeechlessError."""
         for place, stock in enumerate(self._stocks):
             if not _holds(stock.rule, chat, number):
                 continue
@@ -94,8 +103,8 @@ class Prompter:
             if fault is not None:
                 return Cue(place, fault=fault)
             if stock.rule.exhausted is not Exhausted.NEXT:
-                raise Speechless(f"replay: rule {place} has no reply left for request {number}")
-        raise Speechless(f"replay: no rule holds for request {number}: {chat.last[:200]!r}")
+                raise SpeechlessError(chat, number, rule=place)
+        raise SpeechlessError(chat, number)
 
     def _places(self, stock: _Stock, chat: Chat, count: int) -> tuple[int, ...] | None:
         """Which replies of a rule a request gets: the one that it goes on with, else the next ones."""
@@ -150,7 +159,7 @@ def _gone_on_with(replies: Sequence[ScriptedReply], begun: str) -> int | None:
         own = _bare(reply.think)
         if reply.thinking is Thinking.LOOPS and own:
             own *= len(think) // len(own) + 1
-        alike = len(commonprefix([own, think]))
+        alike = shared(own, think)
         if alike > most:
             best, most = place, alike
     return best

@@ -97,8 +97,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class ScriptedReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One reply. Delays in seconds; a token is at most four letters here, or one other character.
 
-    `thinking` other than `closes`: the reply thinks until a limit, or until the client closes its thinking and goes on
-    with it; only then `answer` comes. `finish` is reported where nothing else ends the reply (`stop` or `length`).
+    Without `think` it does not think at all. `thinking` other than `closes`: the reply thinks until a limit, or until
+    the client closes its thinking and goes on with it; only then `answer` comes. `finish` is reported where nothing else ends the reply (`stop` or `length`).
     """
 
     answer: str = ""
@@ -128,7 +128,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class ScriptedScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The probability of yes for questions whose messages `prompt` is found in, asked of a model that `model` matches."""
+    """The probability of yes for questions in whose messages `prompt` is found, if `model` matches the model's name."""
 
     probability: float
     prompt: str = ""

@@ -2,71 +2,69 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TypeAlias, cast
 
-from thinklonger.agent.model.replay.asked import Chat, Json, Unreadable, read_chat
+from thinklonger.agent.model.replay.asked import Chat, Json, UnreadableError, read_chat
 from thinklonger.agent.model.replay.products import Product
+from thinklonger.agent.model.replay.state import State
 from thinklonger.agent.model.replay.tokens import render
 from thinklonger.agent.model.replay.wire import Connection
-
-if TYPE_CHECKING:
-    from thinklonger.agent.model.replay.server import Replay
 
 Answer: TypeAlias = tuple[int, object]
 
 
-async def answer_aside(replay: "Replay", method: str, path: str, body: Json, connection: Connection) -> None:
+async def answer_aside(state: State, connection: Connection, *, method: str, path: str, body: Json) -> None:
     """Answer a request that is none for chat completions; 404 for what the product does not have."""
-    if path == "/metrics" and path in replay.traits.paths:
-        await connection.answer(200, metrics(replay).encode(), "text/plain; version=0.0.4")
+    if path == "/metrics" and path in state.traits.paths:
+        await connection.answer(200, metrics(state).encode(), "text/plain; version=0.0.4")
         return
-    if path == "/health" and path in replay.traits.paths and replay.product is not Product.LLAMA_CPP:
+    if path == "/health" and path in state.traits.paths and state.product is not Product.LLAMA_CPP:
         await connection.answer(200, b"", "text/plain")
         return
     answer = _ANSWERS.get((method, path))
-    if answer is None or (path != "/v1/models" and path not in replay.traits.paths):
+    if answer is None or (path != "/v1/models" and path not in state.traits.paths):
         await connection.answer_json(404, {"detail": "Not Found"})
         return
     try:
-        status, said = answer(replay, body)
-    except Unreadable as why:
+        status, said = answer(state, body)
+    except UnreadableError as why:
         status, said = 400, {"error": {"message": str(why), "type": "BadRequestError", "param": None, "code": 400}}
     await connection.answer_json(status, said)
 
 
-def metrics(replay: "Replay") -> str:
+def metrics(state: State) -> str:
     """The counters, as Prometheus reads them."""
-    waiting = max(replay.running - len(replay.voices), 0)
-    if replay.product is Product.LLAMA_CPP:
+    waiting = state.waiting
+    if state.product is Product.LLAMA_CPP:
         values: dict[str, float] = {
-            "llamacpp:prompt_tokens_total": replay.computed,
-            "llamacpp:tokens_predicted_total": replay.generated,
-            "llamacpp:requests_processing": replay.running - waiting,
+            "llamacpp:prompt_tokens_total": state.computed,
+            "llamacpp:tokens_predicted_total": state.generated,
+            "llamacpp:requests_processing": state.running - waiting,
             "llamacpp:requests_deferred": waiting,
         }
         return "".join(f"{name} {value:g}\n" for name, value in values.items())
-    prefix = "sglang" if replay.product is Product.SGLANG else "vllm"
-    label = f'{{engine="0",model_name="{replay.script.model}"}}'
+    prefix = "sglang" if state.product is Product.SGLANG else "vllm"
+    label = f'{{engine="0",model_name="{state.script.model}"}}'
     values = {
-        "num_requests_running": replay.running - waiting,
+        "num_requests_running": state.running - waiting,
         "num_requests_waiting": waiting,
         "kv_cache_usage_perc": 0.0,
-        "prefix_cache_queries_total": replay.cache.queried,
-        "prefix_cache_hits_total": replay.cache.hit,
-        "prompt_tokens_total": replay.cache.queried,
-        "generation_tokens_total": replay.generated,
+        "prefix_cache_queries_total": state.cache.queried,
+        "prefix_cache_hits_total": state.cache.hit,
+        "prompt_tokens_total": state.cache.queried,
+        "generation_tokens_total": state.generated,
     }
     return "".join(f"{prefix}:{name}{label} {float(value)}\n" for name, value in values.items())
 
 
-def _models(replay: "Replay", _: Json) -> Answer:
-    names = (replay.script.model, *replay.script.adapters)
-    return 200, {"object": "list", "data": [_model(replay, name) for name in names]}
+def _models(state: State, _: Json) -> Answer:
+    names = (state.script.model, *state.script.adapters)
+    return 200, {"object": "list", "data": [_model(state, name) for name in names]}
 
 
-def _model(replay: "Replay", name: str) -> object:
+def _model(state: State, name: str) -> object:
     entry: dict[str, object] = {"id": name, "object": "model", "created": 0}
-    match replay.product:
+    match state.product:
         case Product.LLAMA_CPP:
             meta = {"n_ctx_train": 262144, "n_vocab": 151936, "n_params": 1}
             return {**entry, "owned_by": "llamacpp", "meta": meta}
@@ -77,97 +75,97 @@ def _model(replay: "Replay", name: str) -> object:
         case Product.TRANSFORMERS:
             return {**entry, "owned_by": "local"}
         case Product.SGLANG:
-            return {**entry, "owned_by": "sglang", "root": name, "max_model_len": replay.script.context}
+            return {**entry, "owned_by": "sglang", "root": name, "max_model_len": state.script.context}
         case _:
-            parent = None if name == replay.script.model else replay.script.model
-            more = {"root": name, "parent": parent, "max_model_len": replay.script.context}
+            parent = None if name == state.script.model else state.script.model
+            more = {"root": name, "parent": parent, "max_model_len": state.script.context}
             return {**entry, "owned_by": "vllm", **more}
 
 
-def _version(replay: "Replay", _: Json) -> Answer:
-    return 200, {"version": "0.8.5" if replay.product is Product.VLLM_OLD else "0.32.0"}
+def _version(state: State, _: Json) -> Answer:
+    return 200, {"version": "0.8.5" if state.product is Product.VLLM_OLD else "0.32.0"}
 
 
-def _healthy(_: "Replay", __: Json) -> Answer:
+def _healthy(_: State, __: Json) -> Answer:
     return 200, {"status": "ok"}
 
 
-def _props(replay: "Replay", _: Json) -> Answer:
-    slots = replay.script.slots or 4
-    settings = {"id": 0, "n_ctx": replay.script.context, "is_processing": False, "params": {}}
-    said = {"default_generation_settings": settings, "total_slots": slots, "model_path": replay.script.model}
+def _props(state: State, _: Json) -> Answer:
+    slots = state.script.slots or 4
+    settings = {"id": 0, "n_ctx": state.script.context, "is_processing": False}
+    said = {"default_generation_settings": settings, "total_slots": slots, "model_path": state.script.model}
     return 200, {**said, "chat_template": "{{ messages }}", "build_info": "b0-replay"}
 
 
-def _slots(replay: "Replay", _: Json) -> Answer:
-    slots = replay.script.slots or 4
-    busy = sum(len(voices) for voices in replay.voices.values())
-    entries = [{"id": slot, "n_ctx": replay.script.context, "is_processing": slot < busy} for slot in range(slots)]
+def _slots(state: State, _: Json) -> Answer:
+    slots = state.script.slots or 4
+    busy = sum(len(voices) for voices in state.voices.values())
+    entries = [{"id": slot, "n_ctx": state.script.context, "is_processing": slot < busy} for slot in range(slots)]
     return 200, entries
 
 
-def _tokenize(replay: "Replay", body: Json) -> Answer:
-    if replay.product is Product.LLAMA_CPP:
-        return 200, {"tokens": replay.vocabulary.encode(str(body.get("content", "")))}
+def _tokenize(state: State, body: Json) -> Answer:
+    if state.product is Product.LLAMA_CPP:
+        return 200, {"tokens": state.vocabulary.encode(str(body.get("content", "")))}
     text = _prompt(body) if "messages" in body else str(body.get("prompt", ""))
-    numbers = replay.vocabulary.encode(text)
-    return 200, {"count": len(numbers), "max_model_len": replay.script.context, "tokens": numbers, "token_strs": None}
+    numbers = state.vocabulary.encode(text)
+    return 200, {"count": len(numbers), "max_model_len": state.script.context, "tokens": numbers, "token_strs": None}
 
 
-def _detokenize(replay: "Replay", body: Json) -> Answer:
+def _detokenize(state: State, body: Json) -> Answer:
     numbers = [number for number in _list(body.get("tokens")) if isinstance(number, int)]
-    text = replay.vocabulary.decode(numbers)
-    return 200, {"content" if replay.product is Product.LLAMA_CPP else "prompt": text}
+    text = state.vocabulary.decode(numbers)
+    return 200, {"content" if state.product is Product.LLAMA_CPP else "prompt": text}
 
 
-def _template(_: "Replay", body: Json) -> Answer:
+def _template(_: State, body: Json) -> Answer:
     return 200, {"prompt": _prompt(body)}
 
 
-def _control(replay: "Replay", body: Json) -> Answer:
-    voices = replay.voices.get(str(body.get("id")))
+def _control(state: State, body: Json) -> Answer:
+    voices = state.voices.get(str(body.get("id")))
     if voices is None:
         text = f"no running completion has the id {body.get('id')}"
         return 404, {"error": {"code": 404, "message": text, "type": "not_found_error"}}
     if body.get("action") != "reasoning_end":
-        raise Unreadable("action: reasoning_end is wanted")
+        raise UnreadableError("action", "reasoning_end is wanted")
     for voice in voices:
         voice.close_thinking()
     return 200, {"success": True}
 
 
-def _generative_scoring(replay: "Replay", body: Json) -> Answer:
+def _generative_scoring(state: State, body: Json) -> Answer:
     query, items = str(body.get("query", "")), [str(item) for item in _list(body.get("items"))]
-    model = str(body.get("model") or replay.script.model)
+    model = str(body.get("model") or state.script.model)
     scores: list[float] = []
     for item in items:
-        probability, _ = replay.prompter.score(query + item, model)
-        scores.append(replay.script.unscored if probability is None else probability)
+        probability, _ = state.prompter.score(query + item, model)
+        scores.append(state.script.unscored if probability is None else probability)
     data = [{"index": place, "object": "score", "score": score} for place, score in enumerate(scores)]
     return 200, {"object": "list", "model": model, "data": data}
 
 
-def _lm_studio(replay: "Replay", _: Json) -> Answer:
-    context = replay.script.context
-    entry = {"id": replay.script.model, "object": "model", "type": "llm", "state": "loaded"}
+def _lm_studio(state: State, _: Json) -> Answer:
+    context = state.script.context
+    entry = {"id": state.script.model, "object": "model", "type": "llm", "state": "loaded"}
     return 200, {"object": "list", "data": [{**entry, "max_context_length": 131072, "loaded_context_length": context}]}
 
 
-def _ollama_version(_: "Replay", __: Json) -> Answer:
+def _ollama_version(_: State, __: Json) -> Answer:
     return 200, {"version": "0.12.0"}
 
 
-def _ollama_tags(replay: "Replay", _: Json) -> Answer:
-    return 200, {"models": [{"name": replay.script.model, "model": replay.script.model}]}
+def _ollama_tags(state: State, _: Json) -> Answer:
+    return 200, {"models": [{"name": state.script.model, "model": state.script.model}]}
 
 
-def _ollama_show(replay: "Replay", _: Json) -> Answer:
+def _ollama_show(state: State, _: Json) -> Answer:
     information = {"general.architecture": "qwen2", "qwen2.context_length": 131072}
-    return 200, {"parameters": f"num_ctx {replay.script.context}", "model_info": information}
+    return 200, {"parameters": f"num_ctx {state.script.context}", "model_info": information}
 
 
-def _sglang_info(replay: "Replay", _: Json) -> Answer:
-    return 200, {"model_path": replay.script.model, "is_generation": True}
+def _sglang_info(state: State, _: Json) -> Answer:
+    return 200, {"model_path": state.script.model, "is_generation": True}
 
 
 def _prompt(body: Json) -> str:
@@ -179,7 +177,7 @@ def _list(value: object) -> Sequence[object]:
     return cast("list[object]", value) if isinstance(value, list) else ()
 
 
-_ANSWERS: Mapping[tuple[str, str], Callable[["Replay", Json], Answer]] = MappingProxyType(
+_ANSWERS: Mapping[tuple[str, str], Callable[[State, Json], Answer]] = MappingProxyType(
     {
         ("GET", "/v1/models"): _models,
         ("GET", "/version"): _version,

@@ -8,7 +8,7 @@ from thinklonger.agent.chat import Dialect, Finish, Part
 from thinklonger.agent.model.replay.asked import Chat
 from thinklonger.agent.model.replay.products import Traits
 from thinklonger.agent.model.replay.script import ScriptedReply, Thinking
-from thinklonger.agent.model.replay.tokens import tokens_of
+from thinklonger.agent.model.replay.tokens import shared, tokens_of
 
 _WORDS = (
     "perhaps",
@@ -58,6 +58,7 @@ class Voice:
         self._traits = traits
         self._most = min(chat.most if chat.most is not None else room, room)
         self._closed = False
+        self._ever = bool(reply.think) or reply.thinking is not Thinking.CLOSES
         self._seed = seed
         self._tokens = self._spoken()
 
@@ -86,7 +87,7 @@ class Voice:
     def _spoken(self) -> Iterator[Token]:
         begun, closed, behind = self._chat.begun.partition("</think>")
         tags = self._traits.thinking is Dialect.TAGS
-        if self._chat.thinks and not closed:
+        if self._chat.thinks and not closed and self._ever:
             if tags and self._traits.opening and not self._chat.goes_on:
                 yield from self._all(Part.THINK, "<think>\n")
             begun = begun.partition("<think>")[2] if "<think>" in begun else begun
@@ -103,7 +104,7 @@ class Voice:
 
     def _thinking(self, begun: str) -> Iterator[Token]:
         own = self._until_stop(self._reply.think)
-        for token in self._all(Part.THINK, own[_alike(own, begun) :]):
+        for token in self._all(Part.THINK, own[shared(own, begun.rstrip()) :]):
             if self._ended():
                 return
             yield token
@@ -137,14 +138,3 @@ class Voice:
             field = self._traits.thinking.value
         for token in tokens_of(text):
             yield Token(part, token, field)
-
-
-def _alike(one: str, other: str) -> int:
-    """How many characters of `one` are said already by `other`, but for blanks around it."""
-    other = other.rstrip()
-    length = 0
-    for own, theirs in zip(one, other, strict=False):
-        if own != theirs:
-            break
-        length += 1
-    return length

@@ -23,6 +23,14 @@ def render(turns: Sequence[tuple[str, str]], *, generate: bool = True, goes_on: 
     return "".join(closed) + ("<|im_start|>assistant\n" if generate else "")
 
 
+def shared(one: str, other: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    for place, (own, theirs) in enumerate(zip(one, other, strict=False)):
+        if own != theirs:
+            return place
+    return min(len(one), len(other))
+
+
 class Vocabulary:
     """Numbers for tokens, given out as they are met."""
 

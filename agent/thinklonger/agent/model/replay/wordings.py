@@ -1,6 +1,8 @@
 """How servers word what is wrong: the body of an error, by its kind and its server."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from thinklonger.agent.model.replay.script import FaultKind, Wording
 
@@ -15,74 +17,34 @@ class Refusal:
 
 def overflow(wording: Wording, *, prompt: int, output: int, context: int) -> Refusal:
     """A prompt and its output limit that do not fit, in tokens, told by that server."""
-    together = prompt + output
+    text = _OVERFLOWS[wording].format(
+        prompt=prompt, output=output, context=context, together=prompt + output, most=max(context - output, 0)
+    )
     match wording:
         case Wording.VLLM:
-            text = (
-                f"You passed {prompt} input tokens and requested {output} output tokens. However, the model's context "
-                f"length is only {context} tokens, resulting in a maximum input length of {max(context - output, 0)} "
-                f"tokens. Please reduce the length of the input prompt. (parameter=input_tokens, value={prompt})"
-            )
             return Refusal(400, _error(text, "BadRequestError", 400, "input_tokens"))
-        case Wording.VLLM_OLD:
-            text = (
-                f"This model's maximum context length is {context} tokens. However, you requested {together} tokens "
-                f"({prompt} in the messages, {output} in the completion). Please reduce the length of the messages or "
-                "completion."
-            )
+        case Wording.VLLM_OLD | Wording.SGLANG:
             body = {"object": "error", "message": text, "type": "BadRequestError", "param": None, "code": 400}
             return Refusal(400, body)
-        case Wording.SGLANG:
-            text = (
-                f"Requested token count exceeds the model's maximum context length of {context} tokens. You requested "
-                f"a total of {together} tokens: {prompt} tokens from the input messages and {output} tokens for the "
-                "completion. Please reduce the number of tokens in the input messages or the completion to fit within "
-                "the limit."
-            )
-            body = {"object": "error", "message": text, "type": "BadRequestError", "param": None, "code": 400}
-            return Refusal(400, body)
-        case Wording.LLAMA_CPP:
-            text = f"request ({prompt} tokens) exceeds the available context size ({context} tokens), try increasing it"
-            return Refusal(400, _llama(text, 400, prompt, context))
-        case Wording.LLAMA_CPP_OLD:
-            text = (
-                "the request exceeds the available context size. try increasing the context size or enable context "
-                "shift"
-            )
-            return Refusal(500, _llama(text, 500, prompt, context))
+        case Wording.LLAMA_CPP | Wording.LLAMA_CPP_OLD:
+            status = 400 if wording is Wording.LLAMA_CPP else 500
+            kind = "exceed_context_size_error"
+            body = {"code": status, "message": text, "type": kind, "n_prompt_tokens": prompt, "n_ctx": context}
+            return Refusal(status, {"error": body})
         case Wording.LM_STUDIO:
-            text = (
-                f"Trying to keep the first {prompt} tokens when context the overflows. However, the model is loaded "
-                f"with context length of only {context} tokens, which is not enough. Try to load the model with a "
-                "larger context length, or provide a shorter input"
-            )
             return Refusal(400, {"error": text})
         case Wording.OPENAI:
-            text = (
-                f"This model's maximum context length is {context} tokens. However, your messages resulted in {prompt} "
-                "tokens. Please reduce the length of the messages."
-            )
             return Refusal(400, _error(text, "invalid_request_error", "context_length_exceeded", "messages"))
 
 
 def refusal(kind: FaultKind, model: str) -> Refusal | None:
     """The HTTP error for a kind of fault; None for those that are none, and for an overflow."""
-    match kind:
-        case FaultKind.LOADING:
-            return Refusal(503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}})
-        case FaultKind.AUTH:
-            return Refusal(401, _error("Invalid API Key", "authentication_error", 401))
-        case FaultKind.NO_MODEL:
-            return Refusal(404, _error(f"The model `{model}` does not exist.", "NotFoundError", 404, "model"))
-        case FaultKind.RATE:
-            return Refusal(429, _error("Rate limit reached, try again later.", "rate_limit_error", 429))
-        case FaultKind.OUT_OF_MEMORY:
-            text = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 0.6 GiB free."
-            return Refusal(500, _error(text, "InternalServerError", 500))
-        case FaultKind.BAD_PARAMETER:
-            return Refusal(400, _error("temperature must be non-negative, got -1.0.", "BadRequestError", 400))
-        case _:
-            return None
+    return no_model(model) if kind is FaultKind.NO_MODEL else _REFUSALS.get(kind)
+
+
+def no_model(name: str) -> Refusal:
+    """A model that the server does not have."""
+    return Refusal(404, _error(f"The model `{name}` does not exist.", "NotFoundError", 404, "model"))
 
 
 def bad_request(text: str) -> Refusal:
@@ -104,6 +66,45 @@ def _error(text: str, kind: str, code: int | str, param: str | None = None) -> o
     return {"error": {"message": text, "type": kind, "param": param, "code": code}}
 
 
-def _llama(text: str, code: int, prompt: int, context: int) -> object:
-    kind = "exceed_context_size_error"
-    return {"error": {"code": code, "message": text, "type": kind, "n_prompt_tokens": prompt, "n_ctx": context}}
+_OVERFLOWS: Mapping[Wording, str] = MappingProxyType(
+    {
+        Wording.VLLM: "You passed {prompt} input tokens and requested {output} output tokens. However, the model's "
+        "context length is only {context} tokens, resulting in a maximum input length of {most} tokens. Please reduce "
+        "the length of the input prompt. (parameter=input_tokens, value={prompt})",
+        Wording.VLLM_OLD: "This model's maximum context length is {context} tokens. However, you requested {together} "
+        "tokens ({prompt} in the messages, {output} in the completion). Please reduce the length of the messages or "
+        "completion.",
+        Wording.SGLANG: "Requested token count exceeds the model's maximum context length of {context} tokens. You "
+        "requested a total of {together} tokens: {prompt} tokens from the input messages and {output} tokens for the "
+        "completion. Please reduce the number of tokens in the input messages or the completion to fit within the "
+        "limit.",
+        Wording.LLAMA_CPP: "request ({prompt} tokens) exceeds the available context size ({context} tokens), try "
+        "increasing it",
+        Wording.LLAMA_CPP_OLD: "the request exceeds the available context size. try increasing the context size or "
+        "enable context shift",
+        Wording.LM_STUDIO: "Trying to keep the first {prompt} tokens when context the overflows. However, the model "
+        "is loaded with context length of only {context} tokens, which is not enough. Try to load the model with a "
+        "larger context length, or provide a shorter input",
+        Wording.OPENAI: "This model's maximum context length is {context} tokens. However, your messages resulted in "
+        "{prompt} tokens. Please reduce the length of the messages.",
+    }
+)
+
+_REFUSALS: Mapping[FaultKind, Refusal] = MappingProxyType(
+    {
+        FaultKind.LOADING: Refusal(
+            503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}
+        ),
+        FaultKind.AUTH: Refusal(401, _error("Invalid API Key", "authentication_error", 401)),
+        FaultKind.RATE: Refusal(429, _error("Rate limit reached, try again later.", "rate_limit_error", 429)),
+        FaultKind.OUT_OF_MEMORY: Refusal(
+            500,
+            _error(
+                "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 0.6 GiB free.", "InternalServerError", 500
+            ),
+        ),
+        FaultKind.BAD_PARAMETER: Refusal(
+            400, _error("temperature must be non-negative, got -1.0.", "BadRequestError", 400)
+        ),
+    }
+)
