@@ -17,10 +17,14 @@ from thinklonger.agent.protocols import Asked, Asking, Heard, Rejected
 from thinklonger.agent.types import Message, Stage
 
 Value = TypeVar("Value")
+Earlier = TypeVar("Earlier")
 Item = TypeVar("Item")
 
 FIRST, OTHERS = 0.3, 0.8
 """Temperatures of a stage's first reply and of the others."""
+
+SHRINKING = (1.0, 0.6, 0.35, 0.2)
+"""What is left of a prompt's room after each time that it was too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ async def go_on(
     messages: Sequence[ChatMessage],
     question: Question[Value],
     *,
-    after: Answered[object],
+    after: Answered[Earlier],
     temperatures: tuple[float, float] = (FIRST, OTHERS),
 ) -> AsyncGenerator[Step[Value]]:
     """Ask once more in the thread of one branch: `messages` go on with `after.thread`. Else like `ask`."""
@@ -120,6 +124,33 @@ async def go_on(
     async with aclosing(streams.items()) as items:
         async for item in items:
             yield item
+
+
+async def shrinking(
+    attempt: Callable[[float], AsyncGenerator[Step[Value]]], *, factors: Sequence[float] = SHRINKING
+) -> AsyncGenerator[Step[Value]]:
+    """The steps of an attempt with all of its room; where that is too long for the window, with less and less of it.
+
+    `attempt` gets the factor for its room. What it has asked so far is then shown as asked again. Only a prompt that is
+    too long is tried again; the last attempt's error is raised.
+    """
+    for factor in factors:
+        sent: list[Asked] = []
+        try:
+            async with aclosing(attempt(factor)) as steps:
+                async for step in steps:
+                    if isinstance(step, Asked):
+                        sent.append(step)
+                    yield step
+        except ModelError as error:
+            if not is_overflow(error) or factor == factors[-1]:
+                raise
+            overflow = error
+        else:
+            return
+        for asked in sent:
+            for heard in retried(asked, overflow):
+                yield heard
 
 
 def is_overflow(error: ModelError) -> bool:

@@ -92,6 +92,11 @@ def demotion(
     """The factor for a file that is seldom at fault, and why."""
     if repository.is_test(path):
         return (1.0, None) if tests_count else (weights.tests, Message("understand.demoted-test"))
-    if path.name in _ACCESSORY_FILES or any(part.lower() in _ACCESSORY_FOLDERS for part in path.parts[:-1]):
+    if is_accessory(path):
         return weights.accessories, Message("understand.demoted-accessory")
     return 1.0, None
+
+
+def is_accessory(path: PurePosixPath) -> bool:
+    """Whether a file is documentation, an example or packaging, by where it lies and what it is called."""
+    return path.name in _ACCESSORY_FILES or any(part.lower() in _ACCESSORY_FOLDERS for part in path.parts[:-1])

@@ -1,0 +1,225 @@
+"""Repository understanding with a model: which files, from a list, then which places, from their skeletons."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TypeAlias
+
+from thinklonger.agent.chat import ChatMessage
+from thinklonger.agent.errors import ModelError, ThinkLongerError
+from thinklonger.agent.model.asking import Answered, Question, Step, Streams, ask, go_on, is_overflow, shrinking
+from thinklonger.agent.prompts import (
+    Count,
+    Fitted,
+    Located,
+    Section,
+    begin,
+    counter,
+    estimate,
+    excerpt,
+    failures_text,
+    fit,
+    history,
+    issue_text,
+    legible_path,
+    locate,
+    read_answer,
+    read_paths,
+    read_places,
+    render,
+    said,
+    window,
+)
+from thinklonger.agent.protocols import Asked, Asking, Branch, Heard, Rejected, Task
+from thinklonger.agent.stages.understand.listing import MOST_FILES, Choice, Listing, list_files, merged, quoted
+from thinklonger.agent.types import FileRank, Stage
+
+MOST_PLACES = 10
+_MOST_ROOM = 32_768
+"""Tokens of a first prompt at most, however large the window: what has less to do with the issue only distracts."""
+_FIRST, _SECOND = 0.5, 0.7
+"""How much of a prompt's room the thread may take, with the list of files and with their skeletons."""
+_HEADING = 24
+"""Tokens around one excerpt."""
+
+Found: TypeAlias = Asked | Heard | Rejected | Branch
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What all samples of the stage share."""
+
+    asking: Asking
+    task: Task
+    ranked: Sequence[FileRank]
+    listing: Listing
+    room: int
+    count: Count
+
+
+async def ask_files(asking: Asking, task: Task, ranked: Sequence[FileRank]) -> AsyncGenerator[Found]:
+    """Ask a model for the files where the fault may be; each sample that names some is a branch once it is there.
+
+    A branch's `files` are the model's, then those of `ranked`, at most `MOST_FILES`; its `locations` the places in them
+    that the model suspects by their skeletons; `decided` is the same for the same files. Paths that are not there are
+    left aside, and the model is told; an answer with none that is gets one repair turn, then it is rejected. Prompts
+    that are too long for the window are tried again shorter. Raises ModelError for trouble with the server.
+    """
+    asking, room = window(await asking.model.facts(), asking)
+    listing = list_files(task.repository, ranked)
+    stage = _Stage(asking, task, ranked, listing, room, counter(asking.model))
+    streams = Streams[Found]()
+    streams.add(_files(stage, streams))
+    async with aclosing(streams.items()) as items:
+        async for item in items:
+            yield item
+
+
+# ── the first turn: files ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _files(stage: _Stage, streams: Streams[Found]) -> AsyncGenerator[Found]:
+    """Ask for files; whoever has answered goes on to the places at once."""
+    question = Question(
+        stage=Stage.UNDERSTAND,
+        purpose="files",
+        read=lambda text: stage.listing.choose(read_paths(read_answer(text))),
+        repair=lambda failure: _repair(failure, "form-files"),
+        remember=history,
+    )
+
+    async def attempt(factor: float) -> AsyncGenerator[Step[Choice]]:
+        thread = await _first_prompt(stage, factor)
+        async with aclosing(ask(stage.asking, thread, question, parent="")) as steps:
+            async for step in steps:
+                yield step
+
+    async with aclosing(shrinking(attempt)) as steps:
+        async for step in steps:
+            if isinstance(step, Answered):
+                streams.add(_places(stage, step))
+            else:
+                yield step
+
+
+async def _first_prompt(stage: _Stage, factor: float) -> tuple[ChatMessage, ...]:
+    """The system's words, the list of files and the issue: the beginning of every prompt of a run."""
+    failures = failures_text(stage.task.reproduction)
+    fixed = sum(
+        estimate(message.content)
+        for message in begin(render("understand", files="", issue="", cut="", failures="", most=MOST_FILES))
+    )
+    room = int(min(stage.room, _MOST_ROOM / _FIRST) * _FIRST * factor) - fixed
+    fitted = await fit(
+        (
+            Section("issue", (issue_text(stage.task.issue),), share=0.45),
+            Section("failures", (failures,) if failures else (), share=0.2),
+            Section("files", tuple(map(legible_path, stage.listing.files)), share=0.35, whole=True, around=1),
+        ),
+        room=room,
+        count=stage.count,
+    )
+    return begin(
+        render(
+            "understand",
+            files="\n".join(sorted(fitted["files"].items)),
+            cut=_cut_note(fitted["files"]),
+            issue="\n".join(fitted["issue"].items),
+            failures=render("failures", failures="\n".join(fitted["failures"].items)) if failures else "",
+            most=MOST_FILES,
+        )
+    )
+
+
+def _cut_note(files: Fitted) -> str:
+    """What is said of a list that does not hold all files."""
+    return f" ({files.left_out} more, which have less to do with the issue, are left out)" if files.left_out else ""
+
+
+# ── the second turn: places ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _places(stage: _Stage, chosen: Answered[Choice]) -> AsyncGenerator[Found]:
+    """Show one sample its files' skeletons, ask for places, and give the branch.
+
+    Where no answer comes of that, the branch ends with its files.
+    """
+    files = merged(chosen.value.files, stage.ranked, stage.listing)
+    question = Question(
+        stage=Stage.UNDERSTAND,
+        purpose="places",
+        read=lambda text: _located(stage, text),
+        repair=lambda failure: _repair(failure, "form-places"),
+        remember=history,
+    )
+
+    async def attempt(factor: float) -> AsyncGenerator[Step[Located]]:
+        thread = said(chosen.thread, await _second_prompt(stage, chosen, files, factor))
+        async with aclosing(go_on(stage.asking, thread, question, after=chosen)) as steps:
+            async for step in steps:
+                yield step
+
+    answered: Answered[Located] | None = None
+    sent: tuple[str, ...] = ()
+    try:
+        async with aclosing(shrinking(attempt)) as steps:
+            async for step in steps:
+                if isinstance(step, Answered):
+                    answered = step
+                    continue
+                if isinstance(step, Asked):
+                    sent = step.replies
+                yield step
+    except ModelError as error:
+        if not is_overflow(error):
+            raise
+        for reply in sent:
+            yield Rejected(reply, error.message)
+    last = answered or chosen
+    yield Branch(
+        id=chosen.branch,
+        stage=Stage.UNDERSTAND,
+        parent="",
+        decided="\n".join(sorted(map(str, files))),
+        thread=last.thread,
+        answer=last.answer,
+        reply=last.reply,
+        files=files,
+        locations=answered.value.locations if answered is not None else (),
+    )
+
+
+async def _second_prompt(stage: _Stage, chosen: Answered[Choice], files: Sequence[PurePosixPath], factor: float) -> str:
+    """The skeletons of the chosen files, as far as there is room."""
+    invented = chosen.value.invented
+    notes = f" Not in the list, and left aside: {quoted(invented)}." if invented else ""
+    taken = sum(estimate(message.content) for message in chosen.thread)
+    taken += estimate(render("understand-places", skeletons="", notes=notes, most=MOST_PLACES))
+    room = max(int(stage.room * _SECOND * factor) - taken, int(stage.room * (1 - _SECOND) * factor))
+    skeletons = tuple(stage.task.repository.skeleton(path) for path in files)
+    fitted = (
+        await fit(
+            (Section("skeletons", skeletons, share=1.0, around=_HEADING),),
+            room=min(room, _MOST_ROOM),
+            count=stage.count,
+        )
+    )["skeletons"]
+    shown = [excerpt(path, text) for path, text in zip(files, fitted.items, strict=False)]
+    if fitted.left_out:
+        left = ", ".join(map(legible_path, files[len(fitted.items) :]))
+        shown.append(f"There was no room for {left}.")
+    return render("understand-places", skeletons="\n\n".join(shown), notes=notes, most=MOST_PLACES)
+
+
+def _located(stage: _Stage, text: str) -> Located:
+    """The places that an answer names; raises ModelError where none of them stands for code."""
+    found = locate(read_places(read_answer(text))[:MOST_PLACES], stage.task.repository, stage.listing.resolve)
+    if not found.locations:
+        raise ModelError(found.unknown[0].key, **found.unknown[0].params)
+    return found
+
+
+def _repair(failure: ThinkLongerError, form: str) -> str:
+    """What a model is told of an answer that can't be used."""
+    return render("repair-answer", reason=str(failure), form=render(form))
