@@ -20,7 +20,7 @@ NO_SANDBOX = shutil.which("bwrap") is None
 def test_a_repository_that_can_be_run(terminal: "Terminal") -> None:
     """Exit code 0, with the interpreter, the tests that were collected, and that nothing leaves the machine."""
     (terminal.repository / "test_a.py").write_text(TEST, "utf-8")
-    said = terminal.run("doctor")
+    said = terminal.run("doctor", "--repo", ".")
     assert said.code == 0, said
     assert "1 test collected by pytest" in said.out
     assert "nothing leaves this machine" in said.out
@@ -31,7 +31,7 @@ def test_a_repository_that_can_be_run(terminal: "Terminal") -> None:
 def test_a_repository_that_can_not_be_run(terminal: "Terminal") -> None:
     """Exit code 3, with the module that is missing, the remedy, and how to allow building, as JSON."""
     (terminal.repository / "test_a.py").write_text("import nowhere_to_be_found\n" + TEST, "utf-8")
-    said = terminal.run("doctor", "--json")
+    said = terminal.run("doctor", "--repo", ".", "--json")
     found = json.loads(said.out)
     assert (said.code, found["ready"], found["recipe"]) == (3, False, None)
     wrong = {finding["topic"]: finding for finding in found["findings"] if not finding["ok"]}
@@ -45,7 +45,7 @@ def test_a_broken_project_file_is_told(terminal: "Terminal") -> None:
     """The repository's own broken file is told with its path; what pytest makes of it is the environment's finding."""
     (terminal.repository / "pyproject.toml").write_text("[project\n", "utf-8")
     (terminal.repository / "test_a.py").write_text(TEST, "utf-8")
-    said = terminal.run("doctor", "--json", "--sandbox", "none")
+    said = terminal.run("doctor", "--repo", ".", "--json", "--sandbox", "none")
     found = json.loads(said.out)
     assert [problem["key"] for problem in found["problems"]] == ["config.broken-toml"]
     wrong = [finding for finding in found["findings"] if not finding["ok"]]
@@ -56,9 +56,9 @@ def test_a_broken_project_file_is_told(terminal: "Terminal") -> None:
 def test_a_named_interpreter(terminal: "Terminal") -> None:
     """What the user names is taken; what is no Python is refused by its name."""
     (terminal.repository / "test_a.py").write_text(TEST, "utf-8")
-    good = terminal.run("doctor", "--json", "--sandbox", "none", "--interpreter", sys.executable)
+    good = terminal.run("doctor", "--repo", ".", "--json", "--sandbox", "none", "--interpreter", sys.executable)
     assert json.loads(good.out)["proof"]["origin"] == "given"
-    bad = terminal.run("doctor", "--sandbox", "none", "--interpreter", "/nowhere/python")
+    bad = terminal.run("doctor", "--repo", ".", "--sandbox", "none", "--interpreter", "/nowhere/python")
     assert bad.code == 3
     assert "/nowhere/python" in bad.out
 
@@ -68,7 +68,7 @@ def test_a_project_can_not_allow_building(terminal: "Terminal") -> None:
     text = "[tool.thinklonger.environments]\nbuild = true\nindex = 'https://evil.example/simple'\n"
     (terminal.repository / "pyproject.toml").write_text(text, "utf-8")
     (terminal.repository / "test_a.py").write_text(TEST, "utf-8")
-    said = terminal.run("doctor", "--json", "--sandbox", "none")
+    said = terminal.run("doctor", "--repo", ".", "--json", "--sandbox", "none")
     found = json.loads(said.out)
     assert [problem["params"]["setting"] for problem in found["problems"]] == [
         "environments.build",

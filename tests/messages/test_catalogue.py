@@ -14,6 +14,7 @@ import thinklonger.agent
 import thinklonger.cli
 from thinklonger.agent import messages
 from thinklonger.agent.config.loading import known
+from thinklonger.agent.model.serving import Phase
 from thinklonger.agent.repository import Lengths
 from thinklonger.agent.trace.runs import RunStatus
 from thinklonger.agent.types import Label, Message, Stage, StopReason
@@ -21,7 +22,19 @@ from thinklonger.agent.types import Label, Message, Stage, StopReason
 SOURCES = [Path(package.__path__[0]) for package in (thinklonger.agent, thinklonger.cli)]
 CATALOGUE = Path(messages.__path__[0])
 FILES = (".cfg", ".json", ".jsonl", ".py", ".toml", ".yaml", ".yml")
-COMMANDS = ("main", "resolve", "localize", "verify", "index", "doctor", "runs", "runs-list", "runs-show", "runs-verify")
+COMMANDS = (
+    "main",
+    "resolve",
+    "localize",
+    "verify",
+    "index",
+    "doctor",
+    "serve",
+    "runs",
+    "runs-list",
+    "runs-show",
+    "runs-verify",
+)
 
 FAMILIES: dict[str, set[str]] = {
     "doctor.topic-": {"build", "egress", "environment", "git", "note", "proof", "python", "sandbox"},
@@ -31,8 +44,9 @@ FAMILIES: dict[str, set[str]] = {
     "event.row-": {*Stage, "agreement", "because", "candidate", "environment", "flag", "index", "issue", "problem",
                    "record", "regression", "reproduction", "sandbox", "tree"},
     "help.runs-": {"list", "show", "verify"},
-    "help.": {*COMMANDS[1:7], *(f"{name}-{part}" for name in COMMANDS for part in ("about", "examples"))},
+    "help.": {*COMMANDS[1:8], *(f"{name}-{part}" for name in COMMANDS for part in ("about", "examples"))},
     "issue-source.": {"refused", "not-found", "failed"},
+    "serving.phase-": set(Phase),
     "report.": {f"{check}-{end}" for check in ("reproduction", "regression") for end in ("good", "bad")},
     "report.means-": set(Label),
     "report.no-": {"reproduction", "regression"},

@@ -23,6 +23,7 @@ class Options:
     command: str = ""
     action: str = ""
     repo: str = "."
+    examined: str | None = None
     issue: str | None = None
     issue_text: str | None = None
     test_command: str | None = None
@@ -43,6 +44,19 @@ class Options:
     top: str | None = None
     interpreter: str | None = None
     build_environment: bool = False
+    strategy: str | None = None
+    samples: str | None = None
+    keep: str | None = None
+    effort: str | None = None
+    thinking_tokens: str | None = None
+    served_model: str = ""
+    prm: str = ""
+    orm: str = ""
+    context: str | None = None
+    port: str | None = None
+    gpu_memory: str | None = None
+    download: bool = False
+    print: bool = False
 
     def flags(self) -> Mapping[str, Given]:
         """The settings that the command line gives, by their dotted names."""
@@ -50,6 +64,11 @@ class Options:
             "search.budget": ("--budget", self.budget),
             "engine": ("--engine", self.engine),
             "model": ("--model", self.model),
+            "search.strategy": ("--strategy", self.strategy),
+            "search.samples": ("--samples", self.samples),
+            "search.keep": ("--keep", self.keep),
+            "thinking.effort": ("--effort", self.effort),
+            "thinking.tokens": ("--thinking-tokens", self.thinking_tokens),
             "sandbox.kind": ("--sandbox", self.sandbox),
             "regression.whole": ("--regression", {"near": "false", "whole": "true"}.get(self.regression or "")),
             "localize.top": ("--top", self.top),
@@ -66,6 +85,8 @@ def parse(argv: list[str], words: Words) -> Options:
     parser.parse_args(argv, namespace=options)
     if not options.command:
         parser.error(words.say("help.no-command"))
+    if options.examined is not None:
+        options.repo = options.examined
     if not options.repo:
         raise UsageError("cli.no-repo")
     if options.command == "runs" and not options.action:
@@ -127,6 +148,7 @@ def _parser(words: Words) -> argparse.ArgumentParser:
         ("localize", _localize),
         ("verify", _verify),
         ("index", _index),
+        ("serve", _serve),
         ("doctor", _doctor),
         ("runs", _runs),
     ):
@@ -157,11 +179,15 @@ def _resolve(parser: argparse.ArgumentParser, words: Words) -> None:
     _issue(parser, words)
     search = parser.add_argument_group(words.say("help.group-search"))
     search.add_argument("--budget", metavar="N|auto", help=words.say("help.budget"))
-    search.add_argument("--engine", metavar="builtin|URL", help=words.say("help.engine"))
-    search.add_argument("--model", metavar="NAME", help=words.say("help.model"))
+    _engine(search, words)
     _reproduction(search, words)
     _regression(search, words)
     _sandbox(search, words)
+    thinking = parser.add_argument_group(words.say("help.group-thinking"))
+    strategies = "adaptive|dev-search|exec|orm-exec|voting"
+    thinking.add_argument("--strategy", metavar=strategies, help=words.say("help.strategy"))
+    thinking.add_argument("--keep", metavar="N", help=words.say("help.keep"))
+    _thinking(thinking, words)
     result = parser.add_argument_group(words.say("help.group-result"))
     result.add_argument("--apply", action="store_true", help=words.say("help.apply"))
     _machine(result, words)
@@ -169,7 +195,10 @@ def _resolve(parser: argparse.ArgumentParser, words: Words) -> None:
 
 def _localize(parser: argparse.ArgumentParser, words: Words) -> None:
     _issue(parser, words)
-    _sandbox(parser.add_argument_group(words.say("help.group-search")), words)
+    search = parser.add_argument_group(words.say("help.group-search"))
+    _engine(search, words)
+    _sandbox(search, words)
+    _thinking(parser.add_argument_group(words.say("help.group-thinking")), words)
     result = parser.add_argument_group(words.say("help.group-result"))
     result.add_argument("--top", metavar="N", help=words.say("help.top"))
     result.add_argument("--format", choices=("text", "json", "sarif"), help=words.say("help.format"))
@@ -191,10 +220,26 @@ def _index(parser: argparse.ArgumentParser, words: Words) -> None:
     _machine(parser.add_argument_group(words.say("help.group-result")), words)
 
 
+def _serve(parser: argparse.ArgumentParser, words: Words) -> None:
+    model = parser.add_argument_group(words.say("help.group-model"))
+    model.add_argument("--model", metavar="NAME|DIR", dest="served_model", default="", help=words.say("help.weights"))
+    model.add_argument("--prm", metavar="DIR", default="", help=words.say("help.prm"))
+    model.add_argument("--orm", metavar="DIR", default="", help=words.say("help.orm"))
+    model.add_argument("--context", metavar="TOKENS", help=words.say("help.context"))
+    model.add_argument("--download", action="store_true", help=words.say("help.download"))
+    server = parser.add_argument_group(words.say("help.group-server"))
+    server.add_argument("--port", metavar="N", help=words.say("help.port"))
+    server.add_argument("--gpu-memory", metavar="GIB", help=words.say("help.gpu-memory"))
+    result = parser.add_argument_group(words.say("help.group-result"))
+    result.add_argument("--print", action="store_true", help=words.say("help.print"))
+    _machine(result, words)
+
+
 def _doctor(parser: argparse.ArgumentParser, words: Words) -> None:
     group = parser.add_argument_group(words.say("help.group-repository"))
-    _repository(group, words)
+    group.add_argument("--repo", metavar="DIR", dest="examined", help=words.say("help.doctor-repo"))
     group.add_argument("--test-command", metavar="CMD", help=words.say("help.doctor-test-command"))
+    _engine(parser.add_argument_group(words.say("help.group-model")), words)
     _sandbox(parser.add_argument_group(words.say("help.group-environment")), words)
     _json(parser.add_argument_group(words.say("help.group-result")), words)
 
@@ -232,6 +277,17 @@ def _issue(parser: argparse.ArgumentParser, words: Words) -> None:
 
 def _repository(group: _Group, words: Words) -> None:
     group.add_argument("--repo", metavar="DIR", default=".", help=words.say("help.repo"))
+
+
+def _engine(group: _Group, words: Words) -> None:
+    group.add_argument("--engine", metavar="builtin|URL|FILE.gguf", help=words.say("help.engine"))
+    group.add_argument("--model", metavar="NAME", help=words.say("help.model"))
+
+
+def _thinking(group: _Group, words: Words) -> None:
+    group.add_argument("--effort", metavar="auto|low|medium|high", help=words.say("help.effort"))
+    group.add_argument("--thinking-tokens", metavar="N|auto", help=words.say("help.thinking-tokens"))
+    group.add_argument("--samples", metavar="N", help=words.say("help.samples"))
 
 
 def _reproduction(group: _Group, words: Words) -> None:

@@ -55,7 +55,8 @@ def _run(argv: list[str], environ: Mapping[str, str], around: Surroundings, serv
 def _desk(options: Options, environ: Mapping[str, str], around: Surroundings, services: Services) -> Desk:
     from thinklonger.agent.config.loading import load  # noqa: PLC0415 (--help and --version need no settings)
 
-    repository = None if options.command == "runs" else Path(options.repo)
+    alone = options.command in ("runs", "serve") or (options.command == "doctor" and options.examined is None)
+    repository = None if alone else Path(options.repo)
     loaded = load(repository, environ=environ, flags=options.flags())
     out, err = outputs(around)
     return Desk(
@@ -70,7 +71,7 @@ def _desk(options: Options, environ: Mapping[str, str], around: Surroundings, se
     )
 
 
-def _command(options: Options, desk: Desk) -> int:
+def _command(options: Options, desk: Desk) -> int:  # noqa: PLR0911 (one return for each command)
     match options.command:
         case "resolve":
             from thinklonger.cli.jobs import resolve  # noqa: PLC0415 (each command pays for itself only)
@@ -88,6 +89,10 @@ def _command(options: Options, desk: Desk) -> int:
             from thinklonger.cli.index import index  # noqa: PLC0415
 
             return index(desk)
+        case "serve":
+            from thinklonger.cli.serve import serve  # noqa: PLC0415
+
+            return serve(desk)
         case "doctor":
             from thinklonger.cli.doctor import doctor  # noqa: PLC0415
 

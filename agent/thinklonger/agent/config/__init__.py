@@ -133,9 +133,10 @@ class LocalizeSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings. `engine`: 'builtin' or a model server's URL. `model`: its name there. `language`: of messages.
+    """All settings. `engine`: 'builtin', a model server's URL, or a GGUF file. `model`: its name at the server.
 
-    `state_directory`, `cache_directory`: where run records and indexes live; empty means the platform's own places.
+    `language`: of messages. `state_directory`, `cache_directory`: where run records and indexes live; empty means the
+    platform's own places.
     """
 
     engine: str = "builtin"

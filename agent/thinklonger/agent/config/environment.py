@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from thinklonger.agent import messages
 from thinklonger.agent.config.values import Given
@@ -10,7 +10,8 @@ from thinklonger.agent.types import Message
 
 PREFIX = "THINKLONGER_"
 GITHUB_TOKEN = "THINKLONGER_GITHUB_TOKEN"  # noqa: S105 (the variable's name)
-_OTHER_USES = frozenset({GITHUB_TOKEN, "THINKLONGER_OUT", "THINKLONGER_PAYLOAD", "THINKLONGER_ROOT"})
+API_KEY = "THINKLONGER_API_KEY"
+_OTHER_USES = frozenset({API_KEY, GITHUB_TOKEN, "THINKLONGER_OUT", "THINKLONGER_PAYLOAD", "THINKLONGER_ROOT"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +19,19 @@ class Surroundings:
     """What a front door has to know before there are settings.
 
     `language`: of messages. `unicode`: whether the terminal shows more than ASCII. `color`: whether the user wants
-    it (NO_COLOR). `moving`: whether the terminal can redraw (TERM). `github_token`: set for us by name, or empty.
+    it (NO_COLOR). `moving`: whether the terminal can redraw (TERM). `github_token`, `api_key` (the model server's): set
+    for us by name, or empty; never shown. `visible_gpus`: what CUDA_VISIBLE_DEVICES says. `model_cache`: where
+    downloaded models lie.
     """
 
     language: str
     unicode: bool
     color: bool
     moving: bool
-    github_token: str
+    github_token: str = field(repr=False)
+    api_key: str = field(default="", repr=False)
+    visible_gpus: str = ""
+    model_cache: str = ""
 
 
 def surroundings(environ: Mapping[str, str]) -> Surroundings:
@@ -37,7 +43,18 @@ def surroundings(environ: Mapping[str, str]) -> Surroundings:
         color=not environ.get("NO_COLOR"),
         moving=environ.get("TERM", "dumb") not in ("", "dumb", "unknown"),
         github_token=environ.get(GITHUB_TOKEN, ""),
+        api_key=environ.get(API_KEY, ""),
+        visible_gpus=environ.get("CUDA_VISIBLE_DEVICES", ""),
+        model_cache=_model_cache(environ),
     )
+
+
+def _model_cache(environ: Mapping[str, str]) -> str:
+    """Where the downloader of models keeps them, by its own rules."""
+    if named := environ.get("HF_HUB_CACHE"):
+        return named
+    home = environ.get("HF_HOME") or f"{environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
+    return f"{home}/hub"
 
 
 def language(environ: Mapping[str, str]) -> str:

@@ -56,12 +56,17 @@ def check(name: str, value: Value, given: Given) -> None:
         least = 0 if name in _ZERO_MEANS_AUTO else 1 if isinstance(value, int) else 0.001
         if not math.isfinite(value) or value < least:
             raise ConfigError("config.too-small", **params, allowed=least)
-    elif name == "engine" and value != "builtin" and not is_server(str(value)):
+    elif name == "engine" and value != "builtin" and not is_server(str(value)) and not is_weights_file(str(value)):
         raise ConfigError("config.not-an-engine", **params)
     elif name == "language" and value not in messages.LANGUAGES:
         raise ConfigError("config.not-a-choice", **params, allowed=", ".join(messages.LANGUAGES))
     elif name.endswith("_directory") and value and not Path(str(value)).expanduser().is_absolute():
         raise ConfigError("config.not-absolute", **params)
+
+
+def is_weights_file(path: str) -> bool:
+    """Whether this names a GGUF file, for the embedded server; it may not be there."""
+    return path.lower().endswith(".gguf") and not is_server(path)
 
 
 def is_server(url: str) -> bool:

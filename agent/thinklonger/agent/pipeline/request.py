@@ -1,5 +1,6 @@
 """What a front door asks for."""
 
+import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,9 @@ class GivenReproduction:
 class Request:
     """An issue of a repository. `overlay` is text that editors hold and the disk does not.
 
-    `reproduction` stands in place of whatever would be looked for; `patch` is a unified diff to verify.
+    `reproduction` stands in place of whatever would be looked for; `patch` is a unified diff to verify. `api_key` is
+    for the model's server and nobody else. `answer_now` is set by the user's wish to end the thinking that goes on;
+    who has heeded it clears it.
     """
 
     repository: Path
@@ -28,3 +31,5 @@ class Request:
     overlay: Layer | None = None
     reproduction: GivenReproduction | None = None
     patch: str = ""
+    api_key: str = field(default="", repr=False)
+    answer_now: asyncio.Event | None = None
