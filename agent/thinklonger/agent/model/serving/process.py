@@ -64,6 +64,7 @@ class Server:
         self._context = context
         self._log = log
         self._written = 0
+        self._lines = self._read()
         self.watch = Watch()
 
     @property
@@ -78,7 +79,7 @@ class Server:
         """
         try:
             async with asyncio.timeout(silence) as waiting:
-                async for line in self._lines():
+                async for line in self._lines:
                     waiting.reschedule(asyncio.get_running_loop().time() + silence)
                     step = self.watch.follow(line)
                     if step is not None:
@@ -91,7 +92,7 @@ class Server:
 
     async def wait(self) -> None:
         """Wait until it ends by itself, and raise ModelError with why; its lines are read meanwhile."""
-        async for line in self._lines():
+        async for line in self._lines:
             self.watch.follow(line)
         raise await self._failure()
 
@@ -100,7 +101,7 @@ class Server:
         said = self.watch.failure(code=code, context=self._context, port=self._port)
         return ModelError(said.key, **said.params)
 
-    async def _lines(self) -> AsyncGenerator[str]:
+    async def _read(self) -> AsyncGenerator[str]:
         """Its lines as they come; a bar that is redrawn in place counts as a line each time."""
         stream = self._process.stdout
         assert stream is not None  # noqa: S101 (it was started with a pipe)

@@ -35,9 +35,9 @@ class Step:
 
 _PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
     (Phase.READY, re.compile(r"Application startup complete")),
-    (Phase.CAPTURING, re.compile(r"Capturing (?:CUDA|cudagraph)\D*(?:.*?:\s*(?P<percent>\d{1,3})%)?")),
+    (Phase.CAPTURING, re.compile(r"Capturing (?:CUDA|cudagraph).*?(?::\s*(?P<percent>\d{1,3})%|$)")),
     (Phase.COMPILING, re.compile(r"torch\.compile|Dynamo bytecode transform|Compiling a graph|Start compiling")),
-    (Phase.LOADING, re.compile(r"Loading (?:safetensors|pt) \D*(?:(?P<percent>\d{1,3})% Completed)?")),
+    (Phase.LOADING, re.compile(r"Loading (?:safetensors|pt) .*?(?:(?P<percent>\d{1,3})% Completed|$)")),
     (Phase.LOADING, re.compile(r"Starting to load model|Loading weights took|Model loading took")),
     (Phase.DOWNLOADING, re.compile(r"(?:Fetching \d+ files|\.safetensors):\s*(?P<percent>\d{1,3})%")),
 )
