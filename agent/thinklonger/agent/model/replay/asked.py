@@ -58,8 +58,8 @@ class Seen:
     """A request that the server has met, and what became of it. Times are `time.monotonic()`.
 
     `place` counts chat requests from 1, `number` requests for text (0: it was none). `prompt` is the rendered prompt,
-    `tokens` its length, `cached` what of it was known. `rule` and `replies` are the places in the script of what was handed out. `left`:
-    when the client had left before the end. `sent`: tokens sent.
+    `tokens` its length, `cached` what of it was known. `rule` and `replies` are the places
+    in the script of what was handed out. `left`: when the client had left before the end. `sent`: tokens sent.
     """
 
     path: str

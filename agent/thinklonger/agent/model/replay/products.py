@@ -143,6 +143,7 @@ TRAITS: Mapping[Product, Traits] = MappingProxyType(
             logprobs=False,
             strict=True,
             usage=True,
+            gap=True,
             fits=False,
             paths=frozenset({"/health"}),
         ),

@@ -98,7 +98,8 @@ class ScriptedReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """One reply. Delays in seconds; a token is at most four letters here, or one other character.
 
     Without `think` it does not think at all. `thinking` other than `closes`: the reply thinks until a limit, or until
-    the client closes its thinking and goes on with it; only then `answer` comes. `finish` is reported where nothing else ends the reply (`stop` or `length`).
+    the client closes its thinking and goes on with it; only then `answer` comes. `finish` is reported where
+    nothing else ends the reply (`stop` or `length`).
     """
 
     answer: str = ""

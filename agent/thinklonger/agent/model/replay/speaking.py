@@ -121,7 +121,7 @@ class Voice:
             return own or "Wait. "
         self._seed += 1
         words = random.Random(self._seed).choices(_WORDS, k=12)  # noqa: S311 (no secret: the same words each time)
-        return " ".join(words).capitalize() + ". "
+        return " " + " ".join(words).capitalize() + "."
 
     def _ended(self) -> bool:
         return self._closed or (self._chat.budget is not None and self.thought >= self._chat.budget)
