@@ -1,12 +1,11 @@
-"""Search as functions of functions: what proposes, what checks and what is enough are arguments.
-
-It knows no model, no solver, no test and no flag.
-"""
+"""Exploring a stream of proposals: what proposes, what checks and what is enough are arguments."""
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
+
+from thinklonger.agent.search.streams import close
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -69,15 +68,8 @@ async def explore(
             if enough(progress):
                 return
     finally:
-        await _close(results)
-        await _close(proposals)
-
-
-async def _close(stream: object) -> None:
-    """Close a stream that is a generator, so that what it holds is freed now and not at some collection."""
-    close = getattr(stream, "aclose", None)
-    if close is not None:
-        await close()
+        await close(results)
+        await close(proposals)
 
 
 def within(*, items: int, seconds: float, after_first: int) -> Callable[[Progress], bool]:
