@@ -120,7 +120,7 @@ class Engine:
     async def _step(self, plan: dict[Sequence, int]) -> None:
         """One step that has prefill in it."""
         context = sum(sequence.computed + tokens for sequence, tokens in plan.items())
-        seconds = step_seconds(self.card, sum(plan.values()), context)
+        seconds = step_seconds(self.card, sum(plan.values()), context, len(plan))
         await asyncio.sleep(seconds)
         self.counters.busy += seconds
         for sequence, tokens in plan.items():

@@ -42,9 +42,13 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Nothing was asked of the engine between two requests: real seconds of the asking program, virtual ones of all."""
+    """Nothing was asked of the engine between two requests: seconds of the asking program, and virtual ones of all.
 
-    real: float
+    `cpu` is what the program worked, `wall` what it took on a machine that others use too.
+    """
+
+    cpu: float
+    wall: float
     virtual: float
 
 
@@ -63,7 +67,7 @@ class SimulatedModel:
         self._write = write
         self._judge = judge
         self._outstanding = 0
-        self._ended: tuple[float, float] | None = None
+        self._ended: tuple[float, float, float] | None = None
         self.lengths: list[tuple[int, list[int]]] = []
         """of each request the prompt's tokens and those of its replies"""
         self.gaps: list[Gap] = []
@@ -153,8 +157,8 @@ class SimulatedModel:
         if tokens + target > self._engine.card.capacity:
             raise ModelError("model.context-overflow")
         if not self._outstanding and self._ended is not None:
-            real, virtual = self._ended
-            self.gaps.append(Gap(time.perf_counter() - real, asyncio.get_running_loop().time() - virtual))
+            now = _clocks()
+            self.gaps.append(Gap(*(new - old for new, old in zip(now, self._ended, strict=True))))
         self._outstanding += 1
         sequence = InWork(blocks, tokens, target, on_token)
         self._engine.submit(sequence)
@@ -163,12 +167,16 @@ class SimulatedModel:
     def _end(self) -> None:
         self._outstanding -= 1
         if not self._outstanding:
-            self._ended = time.perf_counter(), asyncio.get_running_loop().time()
+            self._ended = _clocks()
 
     async def _close_thinking(self, sequences: list[InWork], written: list[Written], answer_now: asyncio.Event) -> None:
         await answer_now.wait()
         for sequence, one in zip(sequences, written, strict=True):
             self._engine.close(sequence, _length(one) - one.thinking)
+
+
+def _clocks() -> tuple[float, float, float]:
+    return time.process_time(), time.perf_counter(), asyncio.get_running_loop().time()
 
 
 def card_name(card: Card) -> str:
