@@ -14,7 +14,7 @@ SHORTEST = 4
 
 _RUN = re.compile("`+")
 _OPENING = re.compile(rf"(`{{{SHORTEST},}})([^`]*)")
-_NAME = re.compile(r"[^\w.:/+@ -]")
+_NAME = re.compile(r"[^\w.:/+@, -]")
 
 
 def fenced(text: str, *, about: str = "") -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from thinklonger.agent.prompts.answers import Place
+from thinklonger.agent.prompts.fences import legible_path
 from thinklonger.agent.protocols import RepositoryView
 from thinklonger.agent.types import Evidence, EvidenceKind, Location, Message, Symbol, SymbolKind
 
@@ -68,12 +69,12 @@ def _located(
         if len(symbols) > 1 and path is not None:
             symbols = []
     if len(symbols) > 1:
-        fitting = ", ".join(f"{one.path} :: {one.name}" for one in symbols[:_SHOWN])
+        fitting = ", ".join(f"{legible_path(one.path)} :: {one.name}" for one in symbols[:_SHOWN])
         return Message("localize.several-symbols", {"symbol": place.symbol, "fitting": fitting})
     if not symbols:
         if path is None:
             return Message("localize.no-file", {"path": place.path})
-        return Message("localize.no-symbol", {"symbol": place.symbol, "path": str(path)})
+        return Message("localize.no-symbol", {"symbol": place.symbol, "path": legible_path(path)})
     found = symbols[0]
     return _location(found, found.start_line, found.end_line, place)
 
@@ -90,7 +91,7 @@ def _lines(path: PurePosixPath, lines: tuple[int, int], place: Place, repository
     length = len(state.content.splitlines()) if state is not None else 0
     start, end = lines[0], min(lines[1], length)
     if start > length:
-        return Message("localize.no-lines", {"path": str(path), "line": start, "length": length})
+        return Message("localize.no-lines", {"path": legible_path(path), "line": start, "length": length})
     around = [one for one in repository.symbols(path) if one.start_line <= start and end <= one.end_line]
     module = Symbol(path, "", SymbolKind.MODULE, 1, length)
     return _location(around[-1] if around else module, start, end, place)

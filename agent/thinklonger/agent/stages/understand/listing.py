@@ -59,8 +59,7 @@ class Listing:
 
 
 def list_files(repository: RepositoryView, ranked: Sequence[FileRank]) -> Listing:
-    """The source files, without tests, documentation and packaging, unless they rank high; all files
-    where nothing else is left.
+    """The source files, without tests, documentation and packaging unless they rank high; all where none is left.
 
     First those with a rank, then those that they import, then those in the same folders, then all others.
     """
