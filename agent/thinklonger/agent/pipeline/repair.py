@@ -81,6 +81,7 @@ class Repair:
     survivors: dict[str, Proposal] = field(default_factory=dict[str, Proposal])
     proofs: dict[str, Proof] = field(default_factory=dict[str, Proof])
     receipts: dict[str, Receipt] = field(default_factory=dict[str, Receipt])
+    facts: dict[str, CandidateFacts] = field(default_factory=dict[str, CandidateFacts])
     verdict: Verdict = field(default_factory=Verdict)
     tried: int = 0
     heaviest: float = 0.0
@@ -203,7 +204,19 @@ class Repair:
             return
         yield StageStarted(Stage.VERIFY)
         started = time.monotonic()
-        facts = {name: self._facts(proposal, reproduction) for name, proposal in self.survivors.items()}
+        async for event in self._decide(workshop, reproduction):
+            yield event
+        for name in self.proofs:
+            receipt = self.receipts[name] = self._receipt(workshop, reproduction, name, self.facts[name])
+            yield CandidateVerified(name, receipt)
+        self.stop = StopReason.VERIFIED if self._label() is Label.VERIFIED else self.stop
+        yield StageFinished(Stage.VERIFY, time.monotonic() - started)
+
+    async def _decide(self, workshop: Workshop, reproduction: Reproduction) -> AsyncGenerator[Event]:
+        """Rank the survivors by how they behave, and prove the best ones until the ranking stands."""
+        facts = self.facts = {name: self._facts(item, reproduction) for name, item in self.survivors.items()}
+        for name in facts.keys() & self.proofs.keys():
+            facts[name] = with_proof(facts[name], self.proofs[name])
         evidence = await self._evidence(workshop, reproduction, facts)
         for _ in range(PROOFS):
             self.verdict = rank(tuple(facts.values()), evidence)
@@ -211,14 +224,9 @@ class Repair:
             if best in self.proofs:
                 break
             proof = self.proofs[best] = await self._proof(workshop, reproduction, best)
-            facts[best] = replace(facts[best], reproduced=proof.reproduced, regression_held=proof.held)
+            facts[best] = with_proof(facts[best], proof)
             for event in tested(best, proof):
                 yield event
-        for name in self.proofs:
-            receipt = self.receipts[name] = self._receipt(workshop, reproduction, name, facts[name])
-            yield CandidateVerified(name, receipt)
-        self.stop = StopReason.VERIFIED if self._label() is Label.VERIFIED else self.stop
-        yield StageFinished(Stage.VERIFY, time.monotonic() - started)
 
     def _facts(self, proposal: Proposal, reproduction: Reproduction) -> CandidateFacts:
         candidate = proposal.candidate
@@ -422,6 +430,11 @@ def tested(name: str, proof: Proof) -> tuple[CandidateTested, ...]:
         for kind, check in checks
         if check is not None
     )
+
+
+def with_proof(facts: CandidateFacts, proof: Proof) -> CandidateFacts:
+    """What is known of a candidate once it is proved, or not."""
+    return replace(facts, reproduced=proof.reproduced, regression_held=proof.held)
 
 
 def _start_of(run: TestRun) -> float:

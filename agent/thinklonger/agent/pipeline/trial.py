@@ -150,6 +150,11 @@ class Trial(Survey):
                 key, command = "pipeline.given-green", self.request.reproduction.name
             yield NotReproduced(Message(key, {"command": command or ""}))
             return
+        async for event in self.accept(found):
+            yield event
+
+    async def accept(self, found: Reproduction) -> AsyncGenerator[Event]:
+        """Take a reproduction that holds, and measure the tests around what it runs."""
         self.reproduction = found
         self.coverage = {**self.coverage, **found.coverage}
         yield Reproduced(found.tests, found.run, found.origin.value, _source(found))
