@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -656,3 +657,82 @@ async def test_what_can_not_be_copied_is_counted(compared: Compared) -> None:
     assert [given.words for given in found.inputs if given.origin.recorded] == ["twice(2)"]
     assert found.called == 1
     assert found.skipped >= 1
+
+
+QUEUE = """
+    class Queue:
+        def __init__(self):
+            self._items = []
+
+        def add(self, name):
+            self._items.append((name,))
+
+        def take(self):
+            return sorted(self._items).pop(0)[-1]
+
+        def drain(self):
+            return [self.take_away() for _ in range(len(self._items))]
+
+        def take_away(self):
+            name = self.take()
+            self._items = [item for item in self._items if item[-1] != name]
+            return name
+"""
+QUEUE_TESTS = """
+    from box import Queue
+
+    def filled(*names):
+        queue = Queue()
+        for name in names:
+            queue.add(name)
+        return queue
+
+    def test_order():
+        assert filled("z", "a").drain() == ["z", "a"]
+
+    def test_one():
+        queue = filled("x")
+        assert queue.take_away() == "x"
+        assert queue.drain() == []
+"""
+
+
+async def test_what_an_object_keeps_inside_is_not_behaviour(compared: Compared) -> None:
+    """Numbers from 0 or from 1, kept in private attributes: alike as long as every further call answers the same."""
+    numbered = "self._items.append((self._next, name)); self._next += 1"
+
+    def counted(first: int, add: str = numbered) -> str:
+        source = QUEUE.replace("self._items = []\n", f"self._items = []\n            self._next = {first}\n", 1)
+        return source.replace("self._items.append((name,))", add)
+
+    edits = [counted(0), counted(1), counted(0, "self._items.append((len(self._items), name))")]
+    found = await compared(QUEUE, QUEUE_TESTS, [(dedent(QUEUE), dedent(edit)) for edit in edits])
+    assert found.problem is None
+    assert [len(members) for members in found.groups] == [2, 1]
+    parted = next(item for item in found.differences)
+    assert found.inputs[parted.input].receiver
+    assert "Queue(); .add(" in str(parted.message.params["call"])
+
+
+async def test_an_object_that_tells_nothing_is_looked_into(compared: Compared) -> None:
+    """Where no call answers and no attribute is public, what is kept inside is all that there is to compare."""
+    found = await compared(
+        """
+        class Tally:
+            def __init__(self):
+                self._sum = 0
+
+            def add(self, number):
+                self._sum += number
+        """,
+        """
+        from box import Tally
+
+        def test_sum():
+            tally = Tally()
+            tally.add(2)
+            assert tally._sum == 4
+        """,
+        [("+= number", "+= number * 2"), ("+= number", "+= 4"), ("+= number", "+= 2 * number")],
+    )
+    assert sorted(len(members) for members in found.groups) == [1, 2]

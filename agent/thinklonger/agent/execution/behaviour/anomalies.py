@@ -1,6 +1,6 @@
 """What speaks against a behaviour, measured on varied inputs inside the domain."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from thinklonger.agent.execution.behaviour.invariants import broken, kind_of, suggested
@@ -59,10 +59,19 @@ def anomalies_of(comparison: Comparison, names: Sequence[str]) -> dict[str, Anom
     }
 
 
+def raised_in(outcome: CallOutcome) -> set[str]:
+    """The types of the exceptions that a call, or one of a history's calls, ends with."""
+    if outcome.kind is OutcomeKind.RAISED:
+        return {outcome.exception}
+    answers = outcome.value.get("history") if isinstance(outcome.value, Mapping) else None
+    found = [item.get("raised") for item in answers if isinstance(item, Mapping)] if isinstance(answers, list) else []
+    return {name for name in found if isinstance(name, str)}
+
+
 def _measured(comparison: Comparison, behaviour: Behaviour) -> Anomalies:
     places = range(len(comparison.inputs))
     recorded = [behaviour[place] for place in places if comparison.inputs[place].origin.recorded]
-    raised = {outcome.exception for outcome in recorded if outcome.kind is OutcomeKind.RAISED}
+    raised = {name for outcome in recorded for name in raised_in(outcome)}
     kinds = {kind_of(outcome.value) for outcome in recorded if outcome.kind is OutcomeKind.RETURNED}
     red = [place for place in places if comparison.inputs[place].origin is Origin.RED_VARIED]
     green = [place for place in places if comparison.inputs[place].origin is Origin.GREEN_VARIED]
@@ -70,9 +79,7 @@ def _measured(comparison: Comparison, behaviour: Behaviour) -> Anomalies:
     varied = red + green
 
     def crashes(before: CallOutcome, after: CallOutcome) -> bool:
-        return (
-            after.kind is OutcomeKind.RAISED and after.exception not in raised and after.exception != before.exception
-        )
+        return not raised_in(after) <= raised | raised_in(before)
 
     def hangs(before: CallOutcome, after: CallOutcome) -> bool:
         return after.kind in _ENDLESS and before.kind not in _ENDLESS

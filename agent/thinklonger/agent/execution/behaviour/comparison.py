@@ -23,7 +23,7 @@ from thinklonger.agent.execution.behaviour.nouns import (
     Plain,
     Survivor,
 )
-from thinklonger.agent.execution.behaviour.words import call, shown
+from thinklonger.agent.execution.behaviour.words import call, history, shown
 from thinklonger.agent.protocols import SandboxSession
 from thinklonger.agent.types import Command, CommandResult, Limits, Message
 
@@ -44,6 +44,7 @@ class _Input(msgspec.Struct, frozen=True):
     arguments: list[object]
     origin: Origin
     seed: int = -1
+    steps: list[tuple[str, list[str], list[object]]] = []
 
 
 class _Outcome(msgspec.Struct, frozen=True):
@@ -164,6 +165,11 @@ def _compared(answer: _Answer, survivors: Sequence[Survivor], seconds: float) ->
 
 def _input(given: _Input) -> CallInput:
     arguments = tuple(cast("list[Plain]", given.arguments))
+    if given.steps:
+        steps = [(name, names, cast("list[Plain]", forms)) for name, names, forms in given.steps]
+        return CallInput(
+            given.function, history(given.function, steps), (), given.origin, receiver=True, seed=given.seed
+        )
     receiver = bool(given.names) and given.names[0] == "self"
     words = call(given.function, given.names, arguments)
     return CallInput(given.function, words, arguments, given.origin, receiver, given.seed)

@@ -81,7 +81,8 @@ class Origin(StrEnum):
 class CallInput:
     """One call that every candidate was given: the callable, its arguments in words and in canonical form.
 
-    `receiver`: whether the first argument is the object that the method is called on. `seed`: where among the inputs
+    `receiver`: whether the first argument is the object that the method is called on, or the input is a whole history
+    of calls of one object, which has no arguments of its own. `seed`: where among the inputs
     the recorded call stands that a varied one was made of, -1 for recorded ones and where that was not kept.
     """
 

@@ -32,11 +32,17 @@ def call(function: str, names: Sequence[str], arguments: Sequence[Plain]) -> str
     return f"{name}({', '.join(parts)})"
 
 
+def history(kind: str, steps: Sequence[tuple[str, Sequence[str], Sequence[Plain]]]) -> str:
+    """What is done with one object, one call after the other, the constructor first."""
+    (_, names, arguments), *rest = steps
+    return "; ".join([call(kind, names, arguments), *(f".{call(name, of, items)}" for name, of, items in rest)])
+
+
 def _written(plain: Plain) -> str:
     if plain is None or isinstance(plain, bool | int | float | str):
         return repr(plain)
     if isinstance(plain, Mapping):
-        return _tagged(plain)
+        return _answers(plain) if "history" in plain else _tagged(plain)
     return _listed("[", plain, "]")
 
 
@@ -72,6 +78,19 @@ def _tagged(plain: Mapping[str, Plain]) -> str:
         case _:
             text = "…"
     return text
+
+
+def _answers(plain: Mapping[str, Plain]) -> str:
+    """What the calls of a history gave, and the public attributes at the end."""
+    told = [_answer(item) for item in cast("Sequence[Mapping[str, Plain]]", plain["history"])]
+    public = cast("Sequence[Sequence[Plain]]", plain.get("public") or [])
+    return "; ".join([*told, *(f"{item[0]}={_written(item[1])}" for item in public)])
+
+
+def _answer(answer: Mapping[str, Plain]) -> str:
+    if "raised" in answer:
+        return f"raise {answer['raised']}"
+    return "itself" if "itself" in answer else _written(answer["returned"])
 
 
 def _instance(name: str, state: Plain) -> str:

@@ -44,9 +44,10 @@ _NAMED = (
 class Canon:
     """One conversion: its budget of nodes and the containers that it is inside of."""
 
-    def __init__(self) -> None:
-        """Start with a full budget."""
+    def __init__(self, public: frozenset[type] = frozenset()) -> None:
+        """Start with a full budget; of objects of the `public` classes, only what their users may read counts."""
         self.left = NODES
+        self.public = public
         self.inside: dict[int, int] = {}
 
     def form(self, value: Value) -> Value:
@@ -106,7 +107,8 @@ class Canon:
         if state is None:
             shown = repr(value)
             return "" if " at 0x" in shown else shown[:TEXT]
-        return [[name, self.form(state[name])] for name in sorted(state)]
+        hidden = type(value) in self.public
+        return [[name, self.form(state[name])] for name in sorted(state) if not (hidden and name.startswith("_"))]
 
     def _pairs(self, value: Value) -> list[Value]:
         return sorted(([self.form(key), self.form(item)] for key, item in value.items()), key=text)
@@ -151,9 +153,9 @@ def state_of(value: Value) -> dict[str, Value] | None:
     return found if slotted else None
 
 
-def canonical(value: Value) -> Value:
+def canonical(value: Value, public: frozenset[type] = frozenset()) -> Value:
     """The canonical form of any value; drains iterators."""
-    return Canon().form(value)
+    return Canon(public).form(value)
 
 
 def text(plain: Value) -> str:

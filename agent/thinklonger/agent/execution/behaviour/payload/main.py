@@ -20,10 +20,12 @@ import time
 import types
 from typing import Any
 
+from . import histories
 from .canonical import TEST_FILES, text
+from .histories import History
 from .recording import Call, Recorder, State, distinct
 from .rehearsal import Rehearsal
-from .replay import Input, Job, Pool
+from .replay import Input, Job, Played, Pool
 from .runners import run_tests
 from .transplant import Module, Names, changed, compiled, loaded, tree
 from .variation import variations
@@ -52,6 +54,8 @@ class Work:
         self.problem = ""
         self.modules: dict[str, Module] = {}
         self.calls: list[Call] = []
+        self.histories: list[History] = []
+        self.shown: dict[type, set[str]] = {}
         self.skipped = 0
         self.constants: list[Value] = []
         self.further: list[Value] = []
@@ -118,24 +122,26 @@ class Work:
         if importlib.util.find_spec(self.request["runner"]) is None:
             self.problem = "no-runner"
             return
-        rehearsal = Rehearsal(lambda: self._watched(edited, 0)[1]) if self.request["candidates"] else None
+        rehearsal = Rehearsal(lambda: self._watched(edited, 0)[1:]) if self.request["candidates"] else None
         states: list[State] = []
-        self.tests, calls = self._watched(edited, BASE, states)
+        self.tests, calls, lives = self._watched(edited, BASE, states)
         for state in states:
             state.restore()
         self.red = {name for name, word in self.tests.items() if word == "red"}
         if rehearsal is not None:
-            calls += rehearsal.calls(max(0.5, self.left() / 3))
+            more = rehearsal.recorded(max(0.5, self.left() / 3))
+            calls, lives = calls + more[0], lives + more[1]
         self.calls = distinct(calls, SEEDS)
+        self.histories = histories.distinct(lives, SEEDS)
         if not self.tests:
             self.problem = "no-tests"
-        elif not self.calls:
+        elif not self.calls and not self.histories:
             self.problem = "no-calls"
 
     def _watched(
         self, edited: dict[str, set[Names]], candidate: int, states: list[State] | None = None
-    ) -> tuple[dict[str, str], list[Call]]:
-        """Run the tests as base or candidate: each test's colour, and the calls."""
+    ) -> tuple[dict[str, str], list[Call], list[History]]:
+        """Run the tests as base or candidate: each test's colour, the calls, and the histories of objects."""
         recorder = Recorder(self.root, self.positions(edited, candidate), set())
 
         def collected(test_files: set[str]) -> None:
@@ -150,9 +156,12 @@ class Work:
 
         tests = run_tests(self.request, recorder, collected)
         self.skipped = recorder.skipped
+        lives = recorder.follower.kept()
+        if candidate < 0:
+            self.shown = recorder.follower.shown()
         if recorder.outer and (_variable(recorder.outer) or not recorder.direct):
-            return tests, recorder.outer
-        return tests, recorder.direct
+            return tests, recorder.outer, lives
+        return tests, recorder.direct, lives
 
     def _own(self, module: Value) -> bool:
         path = getattr(module, "__file__", None)
@@ -211,14 +220,24 @@ def chosen_inputs(work: Work) -> tuple[list[Input], list[dict[str, Value]]]:
     inputs: list[Input] = []
     notes: list[dict[str, Value]] = []
     made: list[list[tuple[Input, dict[str, Value]]]] = []
-    share = VARYING * max(0.5, work.left()) / max(1, len(by_function))
+    by_kind: dict[type, list[History]] = {}
+    for history in _in_turn(work.histories, work.red):
+        by_kind.setdefault(history.kind, []).append(history)
+    parts = max(1, len(by_function) + len(by_kind))
+    share = VARYING * max(0.5, work.left()) / parts
+    limit = int(work.request["inputs"]) // parts
+    for lives in by_kind.values():
+        first = len(inputs)
+        for history in lives:
+            inputs.append(Played(history.kind, history.steps, work.shown.get(history.kind, set())))
+            notes.append(_note(inputs[-1], "red" if history.test in work.red else "green"))
+        made.append(_varied_histories(work, lives, limit, first, time.monotonic() + share))
     for group in by_function.values():
         first = len(inputs)
         for call in group:
             given = Input(call.function, call.arguments)
             inputs.append(given)
             notes.append(_note(given, "red" if call.test in work.red else "green"))
-        limit = int(work.request["inputs"]) // len(by_function)
         made.append(_varied(work, group, limit, first, time.monotonic() + share))
     for i in range(max((len(row) for row in made), default=0)):
         for row in made:
@@ -228,8 +247,8 @@ def chosen_inputs(work: Work) -> tuple[list[Input], list[dict[str, Value]]]:
     return inputs, notes
 
 
-def _in_turn(calls: list[Call], red: set[str]) -> list[Call]:
-    """The calls of red and of green tests in turn: the clock cuts off the end, and both sides tell."""
+def _in_turn(calls: list[Value], red: set[str]) -> list[Value]:
+    """The calls, or histories, of red and of green tests in turn: the clock cuts off the end, and both sides tell."""
     sides = [[call for call in calls if (call.test in red) is side] for side in (True, False)]
     pairs = itertools.zip_longest(*sides)
     return [call for pair in pairs for call in pair if call is not None]
@@ -241,10 +260,7 @@ def _varied(
     """Variations of the calls of one function, whose recorded inputs begin at `first`, each with its note."""
     seeds = group[:SEEDS]
     rows: list[tuple[Input, dict[str, Value]]] = []
-    constants = list(dict.fromkeys(work.constants + _constants(group[0].function.__code__, group[0].function.__doc__)))
-    near = {item + step for item in constants if type(item) is int for step in (-1, 0, 1)}
-    further = [item for item in dict.fromkeys(work.further) if item not in near]
-    constants = constants[:MOST] + further[:MOST_FURTHER]
+    constants = _worth_trying(work, group[0].function)
     for item in variations([call.arguments for call in seeds], limit, int(work.request["seed"]), constants, until):
         red = seeds[item.seed].test in work.red
         varied = "red-varied" if red else "green-varied"
@@ -254,7 +270,37 @@ def _varied(
     return rows
 
 
+def _varied_histories(
+    work: Work, lives: list[History], limit: int, first: int, until: float
+) -> list[tuple[Input, dict[str, Value]]]:
+    """Variations of what tests do with objects of one class, like `_varied`."""
+    rows: list[tuple[Input, dict[str, Value]]] = []
+    kind = lives[0].kind
+    constants = _worth_trying(work, lives[0].steps[0].function)
+    for item in histories.variations_of(lives, limit, int(work.request["seed"]), constants, until):
+        varied = "red-varied" if lives[item.seed].test in work.red else "green-varied"
+        origin = "edge" if item.edge else "loose" if item.broken else varied
+        given = Played(kind, item.steps, work.shown.get(kind, set()))
+        rows.append((given, _note(given, origin, first + item.seed)))
+    return rows
+
+
+def _worth_trying(work: Work, function: types.FunctionType) -> list[Value]:
+    """Values that stand in the edited code, in this function, and those that only candidates have."""
+    constants = list(dict.fromkeys(work.constants + _constants(function.__code__, function.__doc__)))
+    near = {item + step for item in constants if type(item) is int for step in (-1, 0, 1)}
+    further = [item for item in dict.fromkeys(work.further) if item not in near]
+    return constants[:MOST] + further[:MOST_FURTHER]
+
+
 def _note(given: Input, origin: str, seed: int = -1) -> dict[str, Value]:
+    if isinstance(given, Played):
+        steps = [
+            [step.function.__name__, list(code.co_varnames[1 : 1 + len(step.arguments)]), form]
+            for step, code, form in zip(given.steps, given.codes, given.forms)
+        ]
+        function = given.kind.__qualname__
+        return {"function": function, "names": [], "arguments": [], "origin": origin, "seed": seed, "steps": steps}
     function = given.function
     return {
         "function": getattr(function, "__qualname__", function.__name__),
@@ -321,7 +367,7 @@ def answer(work: Work) -> dict[str, Value]:
         "outcomes": [json.loads(item) for item in table],
         "rows": rows,
         "recorded": len(work.calls),
-        "called": len({call.test for call in work.calls}),
+        "called": len({item.test for item in (*work.calls, *work.histories)}),
         "skipped": work.skipped,
         "unstable": complete - len(kept),
         "seconds": {"recording": recorded, "all": time.monotonic() - work.began},

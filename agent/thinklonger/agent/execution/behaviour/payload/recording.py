@@ -22,6 +22,7 @@ from typing import Any
 
 from .canonical import canonical, text
 from .cloning import OMITTED, Replayed, clone
+from .histories import Follower, History, Step
 
 Value = Any  # values of the code under test: anything at all
 
@@ -63,19 +64,23 @@ class Recorder:
         self.generators: dict[int, Value] = {}
         self.copying = 0.0
         self.skipped = 0
+        self.follower = Follower(self._is_edited)
+        self.history: History | None = None
 
     def start(self, test: str) -> None:
         """Record what this test does from now on."""
         self.test, self.depth, self.pending = test, 0, None
+        self.follower.begin()
         sys.setprofile(self._event)
 
     def stop(self) -> None:
         """Record no longer."""
         sys.setprofile(None)
         self._close()
+        self.follower.begin()
         self.depth = 0
 
-    def _event(self, frame: types.FrameType, event: str, _: Value) -> None:
+    def _event(self, frame: types.FrameType, event: str, value: Value) -> None:
         if event == "call":
             kind = self.kinds.get(frame.f_code)
             if kind is None:
@@ -85,6 +90,8 @@ class Recorder:
         elif event == "return" and self.kinds.get(frame.f_code):
             self.depth = max(0, self.depth - 1)
             if self.depth == 0:
+                if self.history is not None and value is not None:
+                    self.history.told = True
                 self._close()
 
     def _classified(self, code: types.CodeType) -> int:
@@ -105,6 +112,10 @@ class Recorder:
         if kind == EDITED:
             self.hot = True
         if not (outermost or kind == EDITED) or self._resumed(frame):
+            return
+        if outermost:
+            self.history = self.follower.enter(frame, lambda: self._step(frame), self.test)
+        if self.history is not None:
             return
         seen = self.count[frame.f_code] = self.count.get(frame.f_code, 0) + 1
         if seen > PER_FUNCTION or (kind == EDITED and not outermost and self._recursive(frame)):
@@ -135,11 +146,23 @@ class Recorder:
         return False
 
     def _close(self) -> None:
-        if self.pending is not None and self.hot:
+        if self.hot and self.pending is not None:
             self.outer.append(self.pending)
-        self.pending, self.hot = None, False
+        if self.hot and self.history is not None:
+            self.history.hot = True
+        self.pending, self.history, self.hot = None, None, False
 
-    def _snapshot(self, frame: types.FrameType) -> Call | None:
+    def _is_edited(self, kind: type) -> bool:
+        """Whether a class has code that some candidate edits."""
+        functions = (getattr(_bare(item), "__code__", None) for owner in kind.__mro__ for item in vars(owner).values())
+        return any(isinstance(code, types.CodeType) and self._classified(code) == EDITED for code in functions)
+
+    def _step(self, frame: types.FrameType) -> Step | None:
+        call = self._snapshot(frame, first=1)
+        return None if call is None else Step(call.function, call.arguments)
+
+    def _snapshot(self, frame: types.FrameType, first: int = 0) -> Call | None:
+        """The call of a frame with copies of its arguments, those before `first` left out; None where it can't be."""
         code = frame.f_code
         scope = frame.f_locals
         width = code.co_argcount + code.co_kwonlyargcount
@@ -154,7 +177,7 @@ class Recorder:
         try:
             arguments = [
                 OMITTED if name in defaults and scope[name] is defaults[name] else _kept(scope, name, memo)
-                for name in code.co_varnames[:width]
+                for name in code.co_varnames[first:width]
             ]
         except Exception:  # noqa: BLE001 (an object's own copying may raise anything; such a call can't be replayed)
             self.skipped += 1
@@ -170,6 +193,13 @@ class Recorder:
             self.functions[code] = known
         fitting = [item for item in known if item.__code__ is code and _closes_over(item, scope)]
         return fitting[0] if len(fitting) == 1 or (fitting and not code.co_freevars) else None
+
+
+def _bare(value: Value) -> Value:
+    """The function inside a property, or what a class or static method wraps."""
+    if isinstance(value, property):
+        return value.fget
+    return getattr(value, "__func__", value)
 
 
 def _kept(scope: dict[str, Value], name: str, memo: dict[int, Value]) -> Value:

@@ -17,39 +17,39 @@ import time
 import types
 from typing import Any, Callable
 
+from .histories import History, Step
 from .recording import Call
 
 Value = Any  # values of the code under test: anything at all
 
 LARGEST = 200_000  # bytes of one call's arguments
-MOST = 400  # calls
+MOST = 400  # calls, and as many histories
 
 
 class Rehearsal:
     """A child that records; started before the parent's own run, asked after it."""
 
-    def __init__(self, produce: Callable[[], list[Call]]) -> None:
+    def __init__(self, produce: Callable[[], tuple[list[Call], list[History]]]) -> None:
         """Fork; the child records by `produce` and sends what can be pickled."""
         self.reader, writer = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             try:
                 os.close(self.reader)
-                _send(writer, produce())
+                calls, histories = produce()
+                _send(writer, [_packed(call) for call in calls[:MOST]])
+                _send(writer, [_packed_history(history) for history in histories[:MOST]])
             finally:
                 os._exit(0)
         os.close(writer)
 
-    def calls(self, seconds: float) -> list[Call]:
+    def recorded(self, seconds: float) -> tuple[list[Call], list[History]]:
         """What the child recorded, with this process's own functions and classes; empty where it did not end."""
         data = self._data(time.monotonic() + seconds)
         functions = _functions()
-        found: list[Call] = []
-        for line in data.split(b"\n"):
-            call = _received(line, functions)
-            if call is not None:
-                found.append(call)
-        return found
+        received = [_received(line, functions) for line in data.split(b"\n") if line]
+        calls = [item for item in received if isinstance(item, Call)]
+        return calls, [item for item in received if isinstance(item, History)]
 
     def _data(self, deadline: float) -> bytes:
         data = b""
@@ -66,28 +66,41 @@ class Rehearsal:
         return data
 
 
-def _received(line: bytes, functions: dict[tuple[str, str], types.FunctionType]) -> Call | None:
+def _received(line: bytes, functions: dict[tuple[str, str], types.FunctionType]) -> Call | History | None:
     try:
-        module, name, test, arguments = pickle.loads(bytes.fromhex(line.decode()))  # noqa: S301 (the sandbox's own)
-        return Call(functions[module, name], pickle.loads(arguments), test)  # noqa: S301 (the sandbox's own)
+        what, test, data = pickle.loads(bytes.fromhex(line.decode()))  # noqa: S301 (the sandbox's own)
+        parts = pickle.loads(data)  # noqa: S301 (the sandbox's own)
+        if isinstance(what, tuple):
+            return Call(functions[what], parts, test)
+        return History(what, [Step(functions[name], arguments) for name, arguments in parts], test)
     except Exception:  # noqa: BLE001 (an object's own unpickling may raise anything; such a call is left out)
         return None
 
 
-def _send(writer: int, calls: list[Call]) -> None:
-    for call in calls[:MOST]:
-        data = _packed(call)
+def _send(writer: int, lines: list[bytes]) -> None:
+    for line in lines:
+        data = line
         while data:
             data = data[os.write(writer, data) :]
 
 
 def _packed(call: Call) -> bytes:
+    return _line((call.function.__module__, call.function.__qualname__), call.test, call.arguments)
+
+
+def _packed_history(history: History) -> bytes:
+    names = [(step.function.__module__, step.function.__qualname__) for step in history.steps]
+    steps = list(zip(names, (step.arguments for step in history.steps)))
+    return _line(history.kind, history.test, steps)
+
+
+def _line(what: Value, test: str, parts: Value) -> bytes:
+    """A function by its names, or a class, with a test and arguments, as one line; empty where it can't be sent."""
     try:
-        arguments = pickle.dumps(call.arguments)
+        data = pickle.dumps(parts)
+        return pickle.dumps((what, test, data)).hex().encode() + b"\n" if len(data) <= LARGEST else b""
     except Exception:  # noqa: BLE001 (not everything can be pickled, and each type says so in its own way)
         return b""
-    named = (call.function.__module__, call.function.__qualname__, call.test, arguments)
-    return pickle.dumps(named).hex().encode() + b"\n" if len(arguments) <= LARGEST else b""
 
 
 def _functions() -> dict[tuple[str, str], types.FunctionType]:

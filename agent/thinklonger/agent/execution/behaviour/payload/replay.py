@@ -22,12 +22,14 @@ import time
 import types
 from typing import Any, Callable
 
-from .canonical import canonical, text
+from .canonical import canonical, state_of, text
 from .cloning import ATOMS, OMITTED, clone
+from .histories import Step
 
 Value = Any  # values of the code under test: anything at all
 
 _RAISE = dis.opmap["RAISE_VARARGS"]
+_TOLD = (types.FunctionType, io.StringIO, io.BytesIO)  # arguments that calls change, and whose users look at them
 HANGS = 3  # after so many in one batch the rest of it is not run
 GRACE = 1.2  # wall-clock seconds without an answer after which a child is killed
 LINE = 24_000  # characters of one answer; a longer one keeps its digest only
@@ -49,18 +51,52 @@ class Input:
         self.forms = [canonical(item) for item in clone(arguments, {})]
         self.texts = [text(form) for form in self.forms]
 
+    def value(self, arguments: list[Value]) -> Value:
+        """What the call returns, in canonical form; raises whatever it raises."""
+        return canonical(invoke(self.function, self.code, arguments))
 
-def invoke(given: Input, arguments: list[Value]) -> Value:
-    """Call a function, whatever its code is now, as the recorded call did; `arguments` are in the old code's order."""
-    code = given.code
-    rest = code.co_argcount + code.co_kwonlyargcount
-    positional, keywords = _placed(code, arguments)
-    if code.co_flags & 0x04:
-        positional += arguments[rest]
-        rest += 1
-    if code.co_flags & 0x08:
-        keywords.update(arguments[rest])
-    result = given.function(*positional, **keywords)
+
+class Played(Input):
+    """A history that candidates are given: the constructor, then call after call, whatever the one before did."""
+
+    def __init__(self, kind: type, steps: list[Step], shown: set[str]) -> None:
+        """`shown` are the attributes that count at the end."""
+        super().__init__(steps[0].function, [step.arguments for step in steps])
+        self.kind = kind
+        self.steps = steps
+        self.codes = [step.function.__code__ for step in steps]
+        self.shown = shown
+
+    def value(self, arguments: list[Value]) -> Value:
+        """What each call answers, what is public of the object then, and what test functions were told."""
+        positional, keywords = arranged(self.codes[0], [None, *arguments[0]])
+        target = self.kind(*positional[1:], **keywords)
+        said = [
+            self._answer(target, step.function, code, items)
+            for step, code, items in zip(self.steps[1:], self.codes[1:], arguments[1:])
+        ]
+        state = state_of(target) or {}
+        shown = [[name, self._form(state[name])] for name in sorted(state) if name in self.shown]
+        told = [canonical(item) for items in arguments for item in items if isinstance(item, _TOLD)]
+        return {"history": said, "public": shown, "told": told}
+
+    def _answer(self, target: Value, function: types.FunctionType, code: types.CodeType, items: list[Value]) -> Value:
+        try:
+            value = invoke(function, code, [target, *items])
+            return {"itself": True} if value is target else {"returned": self._form(value)}
+        except Hang:
+            raise
+        except BaseException as error:  # noqa: BLE001 (whatever the code under test raises is its outcome)
+            return {"raised": type(error).__name__, "said": said_by(error)}
+
+    def _form(self, value: Value) -> Value:
+        return canonical(value, frozenset({self.kind}))
+
+
+def invoke(function: types.FunctionType, code: types.CodeType, arguments: list[Value]) -> Value:
+    """Call a function, whatever its code is now; `arguments` are in the order of the old code, which `code` is."""
+    positional, keywords = arranged(code, arguments)
+    result = function(*positional, **keywords)
     if inspect.iscoroutine(result):
         loop = asyncio.new_event_loop()
         try:
@@ -68,6 +104,18 @@ def invoke(given: Input, arguments: list[Value]) -> Value:
         finally:
             loop.close()
     return result
+
+
+def arranged(code: types.CodeType, arguments: list[Value]) -> tuple[list[Value], dict[str, Value]]:
+    """Arguments by place and by name, as the recorded call gave them."""
+    rest = code.co_argcount + code.co_kwonlyargcount
+    positional, keywords = _placed(code, arguments)
+    if code.co_flags & 0x04:
+        positional += arguments[rest]
+        rest += 1
+    if code.co_flags & 0x08:
+        keywords.update(arguments[rest])
+    return positional, keywords
 
 
 def _placed(code: types.CodeType, arguments: list[Value]) -> tuple[list[Value], dict[str, Value]]:
@@ -105,14 +153,14 @@ def outcome(given: Input, seconds: float) -> dict[str, Value]:
 
 def _result(given: Input, arguments: list[Value]) -> dict[str, Value]:
     try:
-        return {"kind": "returned", "value": canonical(invoke(given, arguments))}
+        return {"kind": "returned", "value": given.value(arguments)}
     except Hang:
         raise
     except BaseException as error:  # noqa: BLE001 (whatever the code under test raises is its outcome)
-        return {"kind": "raised", "exception": type(error).__name__, "said": _said(error)}
+        return {"kind": "raised", "exception": type(error).__name__, "said": said_by(error)}
 
 
-def _said(error: BaseException) -> Value:
+def said_by(error: BaseException) -> Value:
     """What the code's own `raise` says; nothing of an error that Python raises by itself."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
