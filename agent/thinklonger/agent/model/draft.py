@@ -156,10 +156,11 @@ class Draft:
         self.answers_only = answers_only
         self.start = Start.ANSWER
 
-    def count(self, counted: Counted | None, *, prompt: int, shared: bool) -> Usage:
+    def count(self, counted: Counted | None, *, prompt: int, shared: bool, exact: bool = True) -> Usage:
         """Close this phase's account: by the server's count where there is one, else as it came.
 
-        `shared`: the prompt came with that of another reply, so the server had it. Returns the phase's usage.
+        `shared`: the prompt came with that of another reply, so the server had it. `exact`: False where the count is
+        what is left of several replies' count, the others' shares being estimates. Returns the phase's usage.
         """
         tally = self.tally
         if counted is None:
@@ -174,7 +175,7 @@ class Draft:
             prompts = counted.prompt_tokens_details
             cached = (prompts.cached_tokens or 0) if prompts is not None else 0
             known = counted.prompt_tokens if shared else cached
-            usage = Usage(counted.prompt_tokens, known, thinking, answer, counted=True)
+            usage = Usage(counted.prompt_tokens, known, thinking, answer, counted=exact)
         self.usage = usage if self.usage is None else self.usage + usage
         return usage
 

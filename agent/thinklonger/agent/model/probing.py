@@ -57,8 +57,9 @@ async def probe(channel: Channel, *, model: str, context: int | None) -> Known:
         raise Failure(Trouble.MODEL_NOT_FOUND, "the server names no model; say which one to use")
     refused: set[str] = set()
     greeting = await _greet(channel, name, refused)
-    several, continues, (tokenizer, measured), limit = await asyncio.gather(
+    several, scores, continues, (tokenizer, measured), limit = await asyncio.gather(
         _gives_several(channel, name, refused),
+        _scores(channel, name, refused),
         _continues(channel, name, refused, greeting.counted),
         _tokenizer(channel, name),
         context_of(channel, name, listed=entry.max_model_len if entry else None),
@@ -71,7 +72,7 @@ async def probe(channel: Channel, *, model: str, context: int | None) -> Known:
         context=tokens,
         dialect=dialect,
         several=several,
-        logprobs=greeting.first is not None and bool(greeting.first.top_logprobs),
+        logprobs=scores,
         counts_tokens=tokenizer is not Tokenizer.NONE,
         continues=continues,
         adapters=tuple(other.id for other in listing.data if other.id != name) if listing else (),
@@ -167,17 +168,35 @@ def small(messages: Sequence[ChatMessage], model: str, *, limit: int) -> dict[st
 
 
 async def _greet(channel: Channel, model: str, refused: set[str]) -> Sample:
-    """A short reply with its tokens' probabilities: shows the dialect, and that the model is there at all."""
+    """A short reply: shows the dialect, that the model is there at all, and which helpful fields are refused."""
     body = small(_GREETING, model, limit=_A_FEW)
-    return await persist(channel, {**body, "logprobs": True, "top_logprobs": 5}, refused)
+    body.update(
+        {
+            "stream_options": {"include_usage": True, bodies.STATS: True},
+            "thinking_token_budget": _A_FEW,
+            "chat_template_kwargs": {"enable_thinking": True},
+        }
+    )
+    return await persist(channel, body, refused)
+
+
+async def _scores(channel: Channel, model: str, refused: set[str]) -> bool:
+    """Whether the first token comes with the likely ones and their probabilities."""
+    body = small(_GREETING, model, limit=1)
+    body.update({"logprobs": True, "top_logprobs": 5})
+    try:
+        sample = await persist(channel, body, refused)
+    except Failure as failure:
+        return _told(failure)
+    return sample.first is not None and bool(sample.first.top_logprobs)
 
 
 async def _gives_several(channel: Channel, model: str, refused: set[str]) -> bool:
     """Whether one request brings two replies."""
     body = small(_GREETING, model, limit=1)
-    body["temperature"] = 1.0
+    body.update({"temperature": 1.0, "n": 2})
     try:
-        sample = await persist(channel, {**body, "n": 2}, refused)
+        sample = await persist(channel, body, refused)
     except Failure as failure:
         return _told(failure)
     return len(sample.choices) > 1

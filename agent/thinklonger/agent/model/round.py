@@ -324,7 +324,12 @@ class Round:
 
     def _watch(self, lane: Lane, draft: Draft) -> None:
         """Close the thinking of a reply that has thought enough, or goes in circles."""
-        if lane.mode is not Mode.WHOLE or not draft.thinking or draft.finish is not None:
+        if not draft.thinking or draft.finish is not None:
+            return
+        if lane.mode is not Mode.WHOLE:
+            if draft.over(_SECOND_THOUGHTS):
+                draft.finish = Finish.LENGTH
+                self._finish(lane, draft)
             return
         if draft.closing is None:
             if draft.circle is not None:
@@ -375,13 +380,15 @@ class Round:
 
     def _account(self, lane: Lane, draft: Draft) -> None:
         """Close a reply's account for this stream."""
-        counted = draft.tally.counted
+        counted, exact = draft.tally.counted, True
         if len(lane.drafts) == 1:
             counted = lane.total or counted
         elif counted is None and lane.total is not None and len(lane.live) == 1:
             rest = max(lane.total.completion_tokens - lane.emitted, 0)  # of all replies together: what is left of it
             counted = msgspec.structs.replace(lane.total, completion_tokens=rest, completion_tokens_details=None)
-        usage = draft.count(counted, prompt=lane.prompt, shared=draft is not lane.drafts[0])
+            exact = False
+        shared = draft is not lane.drafts[0]
+        usage = draft.count(counted, prompt=lane.prompt, shared=shared, exact=exact)
         lane.emitted += usage.thinking + usage.answer
 
     # ── closing thinking ─────────────────────────────────────────────────────────────────────────────────────────
