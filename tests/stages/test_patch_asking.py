@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from thinklonger.agent.chat import ChatRequest, Finish, Role, Trouble
+from thinklonger.agent.chat import ChatRequest, Finish, ModelFacts, Role, Trouble
 from thinklonger.agent.errors import ModelError
 from thinklonger.agent.model.fake import FakeModel, Line, answer, fake_trouble
 from thinklonger.agent.prompts import begin, history
@@ -197,6 +198,27 @@ async def test_a_window_of_four_thousand(indexed_shop: Repository) -> None:
     (request,) = model.requests
     assert request.sampling.thinking_tokens + request.sampling.answer_tokens <= 2048
     assert "    if amount > 1000:\n" in last_words(request)
+
+
+class Narrow(FakeModel):
+    """A server whose window is smaller than it says."""
+
+    async def facts(self) -> ModelFacts:
+        """Twice what there is."""
+        facts = await super().facts()
+        return replace(facts, context=facts.context * 2)
+
+
+async def test_a_window_that_is_smaller_than_the_server_says(indexed_shop: Repository) -> None:
+    """A prompt that turns out too long is shortened once more, and the record says that it was asked again."""
+    model = Narrow([answer(GOOD)] * 4, context=3000)
+    long = begin("The issue.\n\n````issue\n" + "a b c d e f g h\n" * 3000 + "````")
+    origin = Branch("u1", Stage.LOCALIZE, "", "x", long, locations=(PLACE,))
+    asking = Asking(model, samples=1, thinking_tokens=100, answer_tokens=100)
+    async with aclosing(ask_patches(asking, task(indexed_shop), origin, tree=indexed_shop)) as stream:
+        steps = [step async for step in stream]
+    assert len(found(steps)) == 1
+    assert len([step for step in steps if isinstance(step, Asked)]) == 2
 
 
 # ── debug rounds ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -86,8 +86,10 @@ def _other_reason(result: TestResult, reasons: Reasons) -> Message:
 
 
 def _runs_code(result: TestResult, execution: Execution, own: Sequence[PurePosixPath]) -> bool:
-    """Whether a test ran a line of the repository's; a file that can't be imported is judged by its frames."""
-    ran = {*execution.coverage.get(result.id, ()), *(frame.path for frame in result.frames)}
+    """Whether a test ran a line of the repository's; what hangs, or can't be imported, is judged by its frames."""
+    ran = {frame.path for frame in result.frames}
+    if result.outcome is not Outcome.TIMED_OUT:
+        ran |= execution.coverage.get(result.id, {}).keys()
     return not ran.issubset(own)
 
 

@@ -13,6 +13,7 @@ from thinklonger.agent.types import Issue, Outcome, TestResult
 _ASSERTIONS = frozenset({"AssertionError", "Failed"})
 """What a test raises by its own check: plain assertions, and pytest's `fail` and `raises`."""
 
+_VALUE = re.compile(r"[\d'\"\[{]|\b(?:None|True|False)\b")
 _HANGS = re.compile(
     r"""(?ix)
     \b(?: hangs? | hung | hanging | infinite(?:ly)? | endless(?:ly)? | deadlock\w* | freez(?:es?|ing) | froze(?:n)?
@@ -80,7 +81,10 @@ def _tells(result: TestResult, sketch: Sketch) -> bool:
     if sketch.exception:
         name = sketch.exception.rpartition(".")[2]
         return _stands_in(name, result.text) and same_message(result.text, sketch.message)
-    return _stands_in(sketch.actual or sketch.expected, result.text)
+    if not sketch.actual:
+        return _stands_in(sketch.expected, result.text)
+    alone = _VALUE.search(result.text.replace(sketch.actual, "")) is None  # else it may be the value that is asked for
+    return _stands_in(sketch.actual, result.text) and (alone or _stands_in(sketch.expected, result.text))
 
 
 def _stands_in(part: str, text: str) -> bool:
