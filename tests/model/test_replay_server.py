@@ -332,6 +332,41 @@ async def test_an_unfinished_turn_is_gone_on_with(product: Product) -> None:
         assert server.unspoken == [(0, 0), (0, 2)]
 
 
+async def test_a_client_that_asks_again_gets_the_answer() -> None:
+    """Where no turn can be gone on with, a turn that shows the thinking and one that asks on get that reply's answer."""
+    replies = tuple(ScriptedReply(think=f"{word} is {THINK}", answer=word) for word in ("red", "green", "blue"))
+    script = Script(rules=(Rule(last="files", replies=replies),))
+    async with serve(script, dialect=Product.OLLAMA) as server:
+        for shown, wanted in (("So far:\n\ngreen is The total is", "green"), ("…", "red")):
+            messages = [
+                *asks()["messages"],
+                {"role": "assistant", "content": shown},
+                {"role": "user", "content": "Answer now."},
+            ]
+            found = await events(server, asks() | {"messages": messages})
+            assert (joined(found, "reasoning"), joined(found, "content")) == ("", wanted)
+        assert server.unspoken == [(0, 2)]
+
+
+async def test_llama_cpp_goes_on_with_an_assistants_turn_unasked() -> None:
+    """A conversation that ends with an assistant's turn is gone on with there, flag or not."""
+    body = asks() | {"messages": [*asks()["messages"], {"role": "assistant", "content": "<answer>\nshop/"}]}
+    async with serve(
+        Script(rules=(Rule(replies=(ScriptedReply(answer=ANSWER),)),)), dialect=Product.LLAMA_CPP
+    ) as server:
+        assert joined(await events(server, body), "content") == "total.py\n</answer>"
+
+
+async def test_usage_so_far_comes_with_each_event() -> None:
+    """With `continuous_usage_stats` a client that stops early knows what it has used."""
+    async with serve(Script(rules=(says(ANSWER),))) as server:
+        found = await events(server, asks(stream_options={"include_usage": True, "continuous_usage_stats": True}))
+    counts = [event["usage"]["completion_tokens"] for event in found if "usage" in event]
+    assert len(counts) > 3
+    assert counts == sorted(counts)
+    assert counts[-1] == server.requests[0].sent
+
+
 async def test_a_stop_word_ends_the_answer() -> None:
     """What follows a stop word, and the word itself, never comes."""
     async with serve(Script(rules=(says("one </answer> two"),))) as server:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+from thinklonger.agent.model.replay.products import Traits
 from thinklonger.agent.model.replay.script import PROBE_TOKENS
 
 Json = Mapping[str, object]
@@ -16,6 +17,7 @@ class Chat:
 
     `goes_on`: the last turn is an assistant's and is to be gone on with. `question`: first token's probabilities are
     asked for. `budget`: thinking tokens, None for no bound. `thinks`: thinking was not switched off.
+    `running`: usage so far is wanted in each event.
     """
 
     model: str
@@ -28,6 +30,7 @@ class Chat:
     logprobs: int = 0
     question: bool = False
     budget: int | None = None
+    running: bool = False
     thinks: bool = True
     stop: tuple[str, ...] = ()
     controlled: bool = False
@@ -48,9 +51,13 @@ class Chat:
         return self.most is not None and self.most <= PROBE_TOKENS
 
     @property
-    def begun(self) -> str:
-        """What the reply to go on with says so far; empty for a new reply."""
-        return self.turns[-1][1] if self.goes_on else ""
+    def begun_parts(self) -> tuple[str, str | None]:
+        """What the reply to go on with says so far: its thinking, and its answer, None while it still thinks."""
+        begun = self.turns[-1][1] if self.goes_on else "<think>"
+        if "<think>" not in begun and "</think>" not in begun:
+            return "", begun.lstrip()
+        thought, closed, behind = begun.partition("</think>")
+        return thought.removeprefix("<think>").lstrip(), behind.lstrip() if closed else None
 
 
 @dataclass(slots=True)
@@ -88,8 +95,8 @@ class UnreadableError(ValueError):
         super().__init__(f"{field}: {wanted}")
 
 
-def read_chat(body: Json, *, continues: bool) -> Chat:
-    """The request in its body; raises UnreadableError. `continues`: the server can go on with an assistant's turn."""
+def read_chat(body: Json, traits: Traits) -> Chat:
+    """The request in its body, as far as the product reads it; raises UnreadableError."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise UnreadableError("messages", "a list with at least one message is wanted")
@@ -108,7 +115,8 @@ def read_chat(body: Json, *, continues: bool) -> Chat:
         most=_whole(most, "max_tokens"),
         stream=body.get("stream") is True,
         usage=options.get("include_usage") is True,
-        goes_on=continues and wants_more and turns[-1][0] == "assistant",
+        running=traits.running and options.get("continuous_usage_stats") is True,
+        goes_on=turns[-1][0] == "assistant" and (traits.prefills or (traits.continues and wants_more)),
         logprobs=(_whole(body.get("top_logprobs"), "top_logprobs") or 0) if body.get("logprobs") else 0,
         question=bool(body.get("logprobs")),
         budget=_whole(body.get("thinking_token_budget"), "thinking_token_budget"),

@@ -40,9 +40,12 @@ class Writer:
 
     def opening(self, choice: int) -> object:
         """The event that says who speaks."""
-        return self._event(choice, {"role": "assistant", "content": ""})
+        content = None if self.traits.prefills else ""
+        return self._event(choice, {"role": "assistant", "content": content})
 
-    def delta(self, choice: int, tokens: Sequence[Token], listing: list[object] | None = None) -> list[object]:
+    def delta(
+        self, choice: int, tokens: Sequence[Token], counted: Counted, *, listing: list[object] | None = None
+    ) -> list[object]:
         """The events for a chunk: one for each field in it; `listing`: probabilities that are not the usual ones."""
         events: list[object] = []
         for name, run in _runs(tokens):
@@ -54,7 +57,8 @@ class Writer:
                 listed = listing if listing is not None else [_sure(token.text) for token in run]
                 self.probabilities.setdefault(choice, []).extend(listed)
                 logprobs = {"content": listed}
-            events.append(self._event(choice, {name: text}, logprobs=logprobs))
+            event = self._event(choice, {name: text}, logprobs=logprobs)
+            events.append({**event, "usage": self.usage(counted)} if self.chat.running else event)
         return events
 
     def closing(self, choice: int, finish: Finish) -> object:
@@ -92,7 +96,9 @@ class Writer:
     def _frame(self, kind: str) -> dict[str, object]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
-    def _event(self, choice: int, delta: object, *, finish: str | None = None, logprobs: object = None) -> object:
+    def _event(
+        self, choice: int, delta: object, *, finish: str | None = None, logprobs: object = None
+    ) -> dict[str, object]:
         body: dict[str, object] = {"index": choice, "delta": delta, "finish_reason": finish}
         if logprobs is not None:
             body["logprobs"] = logprobs

@@ -40,8 +40,9 @@ class Traits:
     held it). `strict`: unknown fields are refused (422). `usage`: a usage event is sent unasked. `cached`: it tells the
     cached tokens. `gap`: the blank text between thinking and answer is sent. `fits`: a prompt with its output limit
     beyond the context is refused; else only a prompt that is alone too long. `truncates`: an overlong prompt is cut
-    silently. `names`: a model's name must be known (404). `paths`: what it serves beside chat completions and the list
-    of models.
+    silently. `names`: a model's name must be known (404). `prefills`: an assistant's turn at the end is gone on with
+    unasked. `running`: usage so far can be asked for in each event. `paths`: what it serves beside chat completions and
+    the list of models.
     """
 
     thinking: Dialect
@@ -57,6 +58,8 @@ class Traits:
     fits: bool = True
     truncates: bool = False
     names: bool = True
+    prefills: bool = False
+    running: bool = False
     paths: frozenset[str] = frozenset()
 
 
@@ -70,6 +73,7 @@ TRAITS: Mapping[Product, Traits] = MappingProxyType(
             continues=True,
             cached=True,
             gap=True,
+            running=True,
             paths=_VLLM_PATHS | {"/generative_scoring"},
         ),
         Product.VLLM_OLD: Traits(
@@ -77,6 +81,7 @@ TRAITS: Mapping[Product, Traits] = MappingProxyType(
             wording=Wording.VLLM_OLD,
             continues=True,
             gap=True,
+            running=True,
             paths=_VLLM_PATHS,
         ),
         Product.SGLANG: Traits(
@@ -86,7 +91,13 @@ TRAITS: Mapping[Product, Traits] = MappingProxyType(
             paths=frozenset({"/health", "/get_model_info", "/metrics"}),
         ),
         Product.TAGS: Traits(
-            thinking=Dialect.TAGS, wording=Wording.VLLM, continues=True, cached=True, gap=True, paths=_VLLM_PATHS
+            thinking=Dialect.TAGS,
+            wording=Wording.VLLM,
+            continues=True,
+            cached=True,
+            gap=True,
+            running=True,
+            paths=_VLLM_PATHS,
         ),
         Product.TAGS_OPEN: Traits(
             thinking=Dialect.TAGS,
@@ -94,6 +105,7 @@ TRAITS: Mapping[Product, Traits] = MappingProxyType(
             opening=False,
             continues=True,
             gap=True,
+            running=True,
             paths=_VLLM_PATHS,
         ),
         Product.LLAMA_CPP: Traits(
@@ -101,7 +113,7 @@ TRAITS: Mapping[Product, Traits] = MappingProxyType(
             wording=Wording.LLAMA_CPP,
             several=Several.SLOTS,
             continues=True,
-            usage=True,
+            prefills=True,
             cached=True,
             fits=False,
             names=False,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from thinklonger.agent.model.replay.asked import Chat
 from thinklonger.agent.model.replay.script import (
@@ -15,6 +15,11 @@ from thinklonger.agent.model.replay.script import (
     found,
 )
 from thinklonger.agent.model.replay.tokens import shared
+
+_RECOGNISED = 12
+"""Characters of a reply's thinking by which it is recognised when a client shows it."""
+_NOTHING = frozenset({"…", "..."})
+"""How a client shows that nothing was thought yet."""
 
 
 class SpeechlessError(Exception):
@@ -93,6 +98,9 @@ class Prompter:
 
     def cue(self, chat: Chat, *, number: int, count: int) -> Cue:
         """What a request for text gets, `count` replies of it; raises SpeechlessError."""
+        again = self._asked_again(chat, number)
+        if again is not None:
+            return again
         for place, stock in enumerate(self._stocks):
             if not _holds(stock.rule, chat, number):
                 continue
@@ -108,11 +116,29 @@ class Prompter:
 
     def _places(self, stock: _Stock, chat: Chat, count: int) -> tuple[int, ...] | None:
         """Which replies of a rule a request gets: the one that it goes on with, else the next ones."""
-        begun = _gone_on_with(stock.rule.replies, chat.begun) if chat.goes_on else None
+        begun = _gone_on_with(stock.rule.replies, *chat.begun_parts) if chat.goes_on else None
         if begun is None:
             return stock.take(count)
         stock.used.add(begun)
         return (begun,) * count
+
+    def _asked_again(self, chat: Chat, number: int) -> Cue | None:
+        """The answer for a client that shows the model its own thinking in a turn and asks for the answer in the next.
+
+        That is how thinking is closed where no turn can be gone on with. The rule is the one of the prompt before.
+        """
+        if [role for role, _ in chat.turns[-2:]] != ["assistant", "user"]:
+            return None
+        before, shown = replace(chat, turns=chat.turns[:-2]), _bare(chat.turns[-2][1])
+        for place, stock in enumerate(self._stocks):
+            if not _holds(stock.rule, before, number):
+                continue
+            nothing = stock.take(1) if shown in _NOTHING else None
+            for own, reply in enumerate(stock.rule.replies):
+                if (reply.think and _bare(reply.think)[:_RECOGNISED] in shown) or nothing == (own,):
+                    stock.used.add(own)
+                    return Cue(place, (own,), (_without_thinking(reply),))
+        return None
 
     def take_back(self, cue: Cue) -> None:
         """Hand the replies out again: they never reached their client whole."""
@@ -151,19 +177,24 @@ def _holds(rule: Rule, chat: Chat, number: int) -> bool:
     )
 
 
-def _gone_on_with(replies: Sequence[ScriptedReply], begun: str) -> int | None:
+def _gone_on_with(replies: Sequence[ScriptedReply], thought: str, said: str | None) -> int | None:
     """Which reply begins most like that; None if none does."""
-    think = _bare(begun.partition("</think>")[0])
+    think, answer = _bare(thought), _bare(said or "")
     best, most = None, 0
     for place, reply in enumerate(replies):
         own = _bare(reply.think)
         if reply.thinking is Thinking.LOOPS and own:
             own *= len(think) // len(own) + 1
-        alike = shared(own, think)
+        alike = shared(own, think) + shared(_bare(reply.answer), answer)
         if alike > most:
             best, most = place, alike
     return best
 
 
+def _without_thinking(reply: ScriptedReply) -> ScriptedReply:
+    """The reply with its thinking left out."""
+    return ScriptedReply(answer=reply.answer, tokens_per_chunk=reply.tokens_per_chunk, finish=reply.finish)
+
+
 def _bare(text: str) -> str:
-    return "".join(text.replace("<think>", "").split())
+    return "".join(text.split())

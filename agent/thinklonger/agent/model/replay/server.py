@@ -15,7 +15,7 @@ from thinklonger.agent.model.replay.prompting import Cue, Prompter, SpeechlessEr
 from thinklonger.agent.model.replay.script import Fault, FaultKind, Script, ScriptedReply
 from thinklonger.agent.model.replay.sideways import answer_aside
 from thinklonger.agent.model.replay.speech import Speech
-from thinklonger.agent.model.replay.state import State
+from thinklonger.agent.model.replay.state import DEFAULT_SLOTS, State
 from thinklonger.agent.model.replay.tokens import render
 from thinklonger.agent.model.replay.wire import Connection, Gone, HttpRequest
 
@@ -197,7 +197,7 @@ class Replay:
         if traits.names and model and model not in (self._script.model, *self._script.adapters):
             return wordings.no_model(model)
         try:
-            seen.chat = read_chat(seen.body, continues=traits.continues)
+            seen.chat = read_chat(seen.body, traits)
         except UnreadableError as why:
             return wordings.bad_request(str(why))
         refusal = self._measure(seen, seen.chat)
@@ -211,8 +211,9 @@ class Replay:
     def _measure(self, seen: Seen, chat: Chat) -> wordings.Refusal | None:
         """Count the prompt, look it up in the cache, and refuse what does not fit."""
         state, traits, context = self.state, self.state.traits, self._script.context
-        if traits.several is Several.SLOTS and chat.count > (self._script.slots or chat.count):
-            return wordings.bad_request(f"n_cmpl cannot be greater than the number of slots, got {chat.count}")
+        slots = self._script.slots or DEFAULT_SLOTS
+        if traits.several is Several.SLOTS and chat.count > slots:
+            return wordings.bad_request(f"Field 'n': Value must be between 1 <= value <= {slots}, but got {chat.count}")
         seen.prompt = render(chat.turns, goes_on=chat.goes_on)
         tokens = state.vocabulary.encode(seen.prompt)
         output = chat.most if chat.most is not None else 1

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeAlias, cast
 
-from thinklonger.agent.model.replay.asked import Chat, Json, UnreadableError, read_chat
+from thinklonger.agent.model.replay.asked import Json, UnreadableError, read_chat
 from thinklonger.agent.model.replay.products import Product
-from thinklonger.agent.model.replay.state import State
+from thinklonger.agent.model.replay.state import DEFAULT_SLOTS, State
 from thinklonger.agent.model.replay.tokens import render
 from thinklonger.agent.model.replay.wire import Connection
 
@@ -23,13 +23,19 @@ async def answer_aside(state: State, connection: Connection, *, method: str, pat
         return
     answer = _ANSWERS.get((method, path))
     if answer is None or (path != "/v1/models" and path not in state.traits.paths):
-        await connection.answer_json(404, {"detail": "Not Found"})
+        await connection.answer_json(404, _absent(state.product))
         return
     try:
         status, said = answer(state, body)
     except UnreadableError as why:
         status, said = 400, {"error": {"message": str(why), "type": "BadRequestError", "param": None, "code": 400}}
     await connection.answer_json(status, said)
+
+
+def _absent(product: Product) -> object:
+    if product is Product.LLAMA_CPP:
+        return {"error": {"message": "File Not Found", "type": "not_found_error", "code": 404}}
+    return {"detail": "Not Found"}
 
 
 def metrics(state: State) -> str:
@@ -66,8 +72,8 @@ def _model(state: State, name: str) -> object:
     entry: dict[str, object] = {"id": name, "object": "model", "created": 0}
     match state.product:
         case Product.LLAMA_CPP:
-            meta = {"n_ctx_train": 262144, "n_vocab": 151936, "n_params": 1}
-            return {**entry, "owned_by": "llamacpp", "meta": meta}
+            meta = {"n_ctx": state.script.context, "n_ctx_train": 262144, "n_vocab": 151936, "n_params": 1}
+            return {**entry, "aliases": [name], "owned_by": "llamacpp", "meta": meta}
         case Product.LM_STUDIO:
             return {**entry, "owned_by": "organization_owner"}
         case Product.OLLAMA:
@@ -91,14 +97,14 @@ def _healthy(_: State, __: Json) -> Answer:
 
 
 def _props(state: State, _: Json) -> Answer:
-    slots = state.script.slots or 4
+    slots = state.script.slots or DEFAULT_SLOTS
     settings = {"id": 0, "n_ctx": state.script.context, "is_processing": False}
     said = {"default_generation_settings": settings, "total_slots": slots, "model_path": state.script.model}
     return 200, {**said, "chat_template": "{{ messages }}", "build_info": "b0-replay"}
 
 
 def _slots(state: State, _: Json) -> Answer:
-    slots = state.script.slots or 4
+    slots = state.script.slots or DEFAULT_SLOTS
     busy = sum(len(voices) for voices in state.voices.values())
     entries = [{"id": slot, "n_ctx": state.script.context, "is_processing": slot < busy} for slot in range(slots)]
     return 200, entries
@@ -107,7 +113,7 @@ def _slots(state: State, _: Json) -> Answer:
 def _tokenize(state: State, body: Json) -> Answer:
     if state.product is Product.LLAMA_CPP:
         return 200, {"tokens": state.vocabulary.encode(str(body.get("content", "")))}
-    text = _prompt(body) if "messages" in body else str(body.get("prompt", ""))
+    text = _prompt(state, body) if "messages" in body else str(body.get("prompt", ""))
     numbers = state.vocabulary.encode(text)
     return 200, {"count": len(numbers), "max_model_len": state.script.context, "tokens": numbers, "token_strs": None}
 
@@ -118,8 +124,8 @@ def _detokenize(state: State, body: Json) -> Answer:
     return 200, {"content" if state.product is Product.LLAMA_CPP else "prompt": text}
 
 
-def _template(_: State, body: Json) -> Answer:
-    return 200, {"prompt": _prompt(body)}
+def _template(state: State, body: Json) -> Answer:
+    return 200, {"prompt": _prompt(state, body)}
 
 
 def _control(state: State, body: Json) -> Answer:
@@ -168,8 +174,8 @@ def _sglang_info(state: State, _: Json) -> Answer:
     return 200, {"model_path": state.script.model, "is_generation": True}
 
 
-def _prompt(body: Json) -> str:
-    chat: Chat = read_chat(body, continues=True)
+def _prompt(state: State, body: Json) -> str:
+    chat = read_chat(body, state.traits)
     return render(chat.turns, generate=body.get("add_generation_prompt", True) is not False, goes_on=chat.goes_on)
 
 

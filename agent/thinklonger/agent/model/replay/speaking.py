@@ -85,22 +85,20 @@ class Voice:
         return chunk
 
     def _spoken(self) -> Iterator[Token]:
-        begun, closed, behind = self._chat.begun.partition("</think>")
+        thought, behind = self._chat.begun_parts
         tags = self._traits.thinking is Dialect.TAGS
-        if self._chat.thinks and not closed and self._ever:
+        if self._chat.thinks and behind is None and self._ever:
             if tags and self._traits.opening and not self._chat.goes_on:
                 yield from self._all(Part.THINK, "<think>\n")
-            begun = begun.partition("<think>")[2] if "<think>" in begun else begun
-            yield from self._thinking(begun.lstrip("\n"))
+            yield from self._thinking(thought)
             if self._halted(self._reply.think):
                 return
             if tags:
                 yield from self._all(Part.THINK, "\n</think>")
             if self._traits.gap:
                 yield from self._all(Part.ANSWER, "\n\n")
-        behind = behind.lstrip() if closed else ""
         answer = self._until_stop(self._reply.answer)
-        yield from self._all(Part.ANSWER, answer.removeprefix(behind))
+        yield from self._all(Part.ANSWER, answer[shared(answer, behind or "") :])
 
     def _thinking(self, begun: str) -> Iterator[Token]:
         own = self._until_stop(self._reply.think)

@@ -81,7 +81,7 @@ class Speech:
             kept = len(tokens)
             if self._fault is not None:
                 kept, broken = self._until_fault(self._fault, [token.part for token in tokens])
-            events = self._writer.delta(choice, tokens[:kept], self._listing)
+            events = self._writer.delta(choice, tokens[:kept], self._counted(), listing=self._listing)
             self._seen.sent += kept
             self._state.generated += kept
             finish = Finish.STOP if self._empty else voice.finish
@@ -119,11 +119,11 @@ class Speech:
                 await connection.gone.wait()
                 raise Gone
             case FaultKind.GARBAGE if self._chat.stream:
-                await connection.raw(b'data: {"choices": [\xff\xfe\x00\n\n\x89PNG<html>502</html>\n\n')
+                await connection.raw(_GARBAGE)
                 await connection.end()
             case FaultKind.STREAM_ERROR if self._chat.stream:
                 await connection.event(wordings.stream_error())
-                await connection.raw(b"data: [DONE]\n\n")
+                await connection.raw(_DONE)
                 await connection.end()
             case FaultKind.UNFINISHED if self._chat.stream:
                 await connection.end()
@@ -131,13 +131,13 @@ class Speech:
                 connection.abort()
         self._seen.ended = time.monotonic()
 
+    def _counted(self) -> Counted:
+        thought = sum(voice.thought for voice in self._voices)
+        said = sum(voice.said for voice in self._voices)
+        return Counted(self._seen.tokens, self._seen.cached, thought, said)
+
     async def _finish(self, connection: Connection) -> None:
-        counted = Counted(
-            self._seen.tokens,
-            self._seen.cached,
-            sum(voice.thought for voice in self._voices),
-            sum(voice.said for voice in self._voices),
-        )
+        counted = self._counted()
         if not self._chat.stream:
             self._seen.ended = time.monotonic()
             await connection.answer_json(200, self._writer.whole(counted))
@@ -145,5 +145,5 @@ class Speech:
         if self._chat.usage or self._state.traits.usage:
             await connection.event(self._writer.usage_event(counted))
         self._seen.ended = time.monotonic()
-        await connection.raw(b"data: [DONE]\n\n")
+        await connection.raw(_DONE)
         await connection.end()

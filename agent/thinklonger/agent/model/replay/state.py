@@ -8,6 +8,9 @@ from thinklonger.agent.model.replay.script import Script
 from thinklonger.agent.model.replay.speaking import Voice
 from thinklonger.agent.model.replay.tokens import PrefixCache, Vocabulary
 
+DEFAULT_SLOTS = 4
+"""What llama.cpp says that it has where the script sets no bound."""
+
 
 @dataclass(slots=True)
 class State:
