@@ -82,7 +82,7 @@ def read_calls(answer: str) -> tuple[tuple[Call, ...], tuple[Place, ...], tuple[
     wrong: list[ModelError] = []
     for line in _lines(answer):
         try:
-            if "::" in line and not _CALL.fullmatch(line):
+            if "::" in line and not _CALL.fullmatch(line.strip("` ")):
                 places.append(_place(line))
             else:
                 calls.append(_call(line))
@@ -129,7 +129,7 @@ def _place(line: str) -> Place:
 
 def _call(line: str) -> Call:
     """One call; its arguments are Python texts."""
-    found = _CALL.fullmatch(line.strip("`").strip())
+    found = _CALL.fullmatch(line.strip("` "))
     if found is None:
         raise ModelError("prompts.not-a-call", line=_quoted(line))
     try:
