@@ -15,7 +15,7 @@ from thinklonger.agent.errors import UsageError
 from thinklonger.agent.pipeline import GivenReproduction, Request, verify
 from thinklonger.agent.pipeline.donors import exchanged, numbered
 from thinklonger.agent.pipeline.given import honest_part, read_patch, with_git_headers
-from thinklonger.agent.pipeline.neighbours import new_lines
+from thinklonger.agent.pipeline.neighbours import edited_span, new_lines, new_spans
 from thinklonger.agent.trace.events import Event, NotReproduced, ProblemFound, Reproduced, RunFailed, RunFinished
 from thinklonger.agent.types import FileState, Issue, IssueSource, Label
 
@@ -204,6 +204,19 @@ def test_values_are_exchanged_on_the_patchs_lines_only() -> None:
     text = "def merged(a, b):\n    for k, v in b.items():\n        a[k] = {**a[k], **v}\n    return a\n"
     assert "a[k] = merged(a[k], v)" in {other.split("\n")[2].strip() for _, other in exchanged(text, {3})}
     assert new_lines(FileState(b"a\nb\n"), FileState(b"a\nc\nb\n")) == {2}
+
+
+def test_only_words_that_a_patch_brings_in_are_its_own() -> None:
+    """An edit of an index that stood there before is none of the patch beside it."""
+    before, after = FileState(b"x\nrow[-1] = (row[-1], end)\n"), FileState(b"x\nrow[-1] = (row[-1], max(end, 2))\n")
+    spans = new_spans(before, after)
+    assert b"".join(after.content[start:end] for start, end in spans) == b"max(, 2)"
+    other = FileState(after.content.replace(b"row[-1] =", b"row[-1 + 1] ="))
+    assert edited_span(after, other) == (8, 8)
+    assert not any(start <= 8 <= end for start, end in spans)
+    low, high = edited_span(after, FileState(after.content.replace(b", 2)", b", 3)")))
+    assert after.content[low:high] == b"2"
+    assert any(start <= low < high <= end for start, end in spans)
 
 
 def test_a_number_of_the_issue_makes_rivals_of_a_condition() -> None:

@@ -1,4 +1,8 @@
-"""Small edits of a patch itself: one that passes the same tests and behaves differently shows what they leave open."""
+"""Small edits of a patch itself: one that passes the same tests and behaves differently shows what they leave open.
+
+Only what the patch brings in is edited, to the word: that a test says nothing of an index which stood there before
+tells nothing of the patch beside it.
+"""
 
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -20,6 +24,7 @@ from thinklonger.agent.types import Candidate, Changes, FileState, Localization,
 NEIGHBOUR = "neighbour"
 MOST = 60  # edits of the patch that are tried, the likeliest
 MOST_NUMBERS, MOST_NUMBERED = 4, 16  # of the issue's numbers, and edits with them
+_WORD = re.compile(r"\w+|\s+|[^\w\s]")
 _NUMBER = re.compile(r"(?<![\w.])[1-9]\d{1,5}(?!\.?\w)")
 EXCHANGED = 0.5  # how likely an exchanged value is, beside the likeliest of the solver's edits
 IDLE = frozenset({"missing-wrapper", "needless-wrapper"})
@@ -108,7 +113,11 @@ class Neighbours:
     def _is_near(self, candidate: Candidate, lines: dict[PurePosixPath, frozenset[int]]) -> bool:
         (change,) = candidate.changes
         start, end = changed_lines(change.before, change.after)
-        return not lines.get(change.path, frozenset()).isdisjoint(range(start, end + 1))
+        if lines.get(change.path, frozenset()).isdisjoint(range(start, end + 1)):
+            return False
+        before = next((own.before for own in self.changes if own.path == change.path), None)
+        low, high = edited_span(change.before, change.after)
+        return any(start <= high and low <= end for start, end in new_spans(before, change.before))
 
     def _on_the_base(self, edits: Changes) -> Changes:
         """The patch and the edit as one change of the base."""
@@ -121,6 +130,44 @@ def new_lines(before: FileState | None, after: FileState | None) -> frozenset[in
     old, new = ([] if state is None else state.content.split(b"\n") for state in (before, after))
     codes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     return frozenset(line + 1 for kind, _, _, low, high in codes if kind != "equal" for line in range(low, high))
+
+
+def new_spans(before: FileState | None, after: FileState | None) -> tuple[tuple[int, int], ...]:
+    """Where the file as the patch leaves it has words, signs or whitespace that it had not: offsets in bytes."""
+    old, new = ([] if state is None else state.content.split(b"\n") for state in (before, after))
+    starts = [0]
+    for line in new:
+        starts.append(starts[-1] + len(line) + 1)
+    found: list[tuple[int, int]] = []
+    for kind, a, b, low, high in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind in ("insert", "replace"):
+            inside = _new_words(b"\n".join(old[a:b]), b"\n".join(new[low:high]))
+            found += [(starts[low] + start, starts[low] + end) for start, end in inside]
+    return tuple(found)
+
+
+def _new_words(old: bytes, new: bytes) -> Iterator[tuple[int, int]]:
+    before, after = (_WORD.findall(text.decode("latin-1")) for text in (old, new))
+    starts = [0]
+    for word in after:
+        starts.append(starts[-1] + len(word))
+    for kind, _, _, low, high in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind in ("insert", "replace"):
+            yield starts[low], starts[high]
+
+
+def edited_span(before: FileState | None, after: FileState | None) -> tuple[int, int]:
+    """From where to where an edit changes a file, as offsets in the bytes that it had."""
+    old, new = (b"" if state is None else state.content for state in (before, after))
+    start = _alike(old, new)
+    return start, len(old) - _alike(old[start:][::-1], new[start:][::-1])
+
+
+def _alike(one: bytes, other: bytes) -> int:
+    """How many bytes both begin with."""
+    return next(
+        (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
 
 
 def _places(repository: RepositoryView, lines: dict[PurePosixPath, frozenset[int]]) -> tuple[Location, ...]:
