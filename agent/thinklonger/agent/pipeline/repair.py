@@ -333,7 +333,9 @@ class Repair:
         return candidate.changes
 
     def _layer(self, candidate: Candidate) -> Layer:
-        return {**self.survey.base, **layer_of(candidate.changes)}
+        """The patched files; a reproduction that was written stays what it is, whatever the patch puts in its place."""
+        written = self.survey.reproduction.layer if self.survey.reproduction is not None else {}
+        return {**self.survey.base, **layer_of(candidate.changes), **written}
 
     def _receipt(self, workshop: Workshop, reproduction: Reproduction, name: str, facts: CandidateFacts) -> Receipt:
         proof = self.proofs[name]
@@ -382,6 +384,8 @@ class Repair:
             return Label.PARTLY_VERIFIED, (*reasons, Message("receipt.tampered", {"part": replaced[0]}))
         if label is Label.VERIFIED and reproduction.origin is Origin.EXAMPLE:
             return Label.PARTLY_VERIFIED, (*reasons, Message("pipeline.example-only"))
+        if label is Label.VERIFIED and reproduction.origin is Origin.MODEL:
+            return Label.PARTLY_VERIFIED, (*reasons, Message("reproduction.model-only"))
         return label, reasons
 
     def _label(self) -> Label:
