@@ -92,10 +92,10 @@ class FakeModel:
     ) -> AsyncGenerator[Delta | Retried | Reply]:
         """Say the next lines of the script, word by word, the replies of one request in turn."""
         self.requests.append(request)
-        said = [self._say(request, choice) for choice in range(request.count)]
         prompt = await self.count(request.messages)
         if prompt + request.sampling.thinking_tokens + request.sampling.answer_tokens > self._context:
             raise fake_trouble(Trouble.CONTEXT_OVERFLOW)
+        said = [self._say(request, choice) for choice in range(request.count)]
         finished = False
         try:
             for choice, line in enumerate(said):
