@@ -334,8 +334,9 @@ class Repair:
 
     def _layer(self, candidate: Candidate) -> Layer:
         """The patched files; a reproduction that was written stays what it is, whatever the patch puts in its place."""
-        written = self.survey.reproduction.layer if self.survey.reproduction is not None else {}
-        return {**self.survey.base, **layer_of(candidate.changes), **written}
+        found = self.survey.reproduction
+        layer = {**self.survey.base, **layer_of(candidate.changes)}
+        return layer if found is None else {**layer, **found.layer}
 
     def _receipt(self, workshop: Workshop, reproduction: Reproduction, name: str, facts: CandidateFacts) -> Receipt:
         proof = self.proofs[name]
