@@ -13,6 +13,7 @@ import pytest
 import thinklonger.agent
 import thinklonger.cli
 from thinklonger.agent import messages
+from thinklonger.agent.chat import Closing, Dialect, Finish, Trouble
 from thinklonger.agent.config.loading import known
 from thinklonger.agent.model.serving import Phase
 from thinklonger.agent.repository import Lengths
@@ -39,10 +40,14 @@ COMMANDS = (
 FAMILIES: dict[str, set[str]] = {
     "doctor.topic-": {"build", "egress", "environment", "git", "note", "proof", "python", "sandbox"},
     "event.begins-": {Stage.PATCH, Stage.VERIFY},
+    "event.closing-": set(Closing),
+    "event.dialect-": set(Dialect),
+    "event.finish-": {Finish.LENGTH, Finish.CUT, Finish.ABORTED},
+    "event.trouble-": set(Trouble),
     "event.job-": {"resolve", "localize", "verify"},
     "event.label-": set(Label),
-    "event.row-": {*Stage, "agreement", "because", "candidate", "environment", "flag", "index", "issue", "problem",
-                   "record", "regression", "reproduction", "sandbox", "tree"},
+    "event.row-": {*Stage, "agreement", "because", "candidate", "environment", "flag", "index", "issue", "model",
+                   "problem", "record", "regression", "reproduction", "resumed", "sandbox", "tree"},
     "help.runs-": {"list", "show", "verify"},
     "help.": {*COMMANDS[1:8], *(f"{name}-{part}" for name in COMMANDS for part in ("about", "examples"))},
     "issue-source.": {"refused", "not-found", "failed"},

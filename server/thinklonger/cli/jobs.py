@@ -1,11 +1,14 @@
 """`resolve`, `verify` and `localize`: ask, watch, report, and perhaps write the patch."""
 
+import asyncio
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thinklonger.agent.config.places import state_directory
+from thinklonger.agent.config.values import is_weights_file
 from thinklonger.agent.errors import InternalError, SandboxError, UsageError
 from thinklonger.agent.trace import run_folder
 from thinklonger.agent.trace.events import (
@@ -19,15 +22,18 @@ from thinklonger.agent.trace.events import (
 from thinklonger.agent.types import Issue, Label, Message
 from thinklonger.cli import machine, report
 from thinklonger.cli.desk import Desk, error_lines, tell
+from thinklonger.cli.dialogue import answering
 from thinklonger.cli.issue import Source, read_file, read_issue
 from thinklonger.cli.page import bad, good, line, warn
 from thinklonger.cli.running import watch
+from thinklonger.cli.steering import Keyboard, steered
 from thinklonger.cli.views import view_for
 from thinklonger.cli.words import clean_line
 
 if TYPE_CHECKING:  # the pipeline is heavy; only who runs a job imports it
     from thinklonger.agent.pipeline import GivenReproduction
 
+BUILTIN = "builtin"
 CANCELLED = 130
 PATCH_LIMIT = 64 * 1024**2
 """Bytes of a patch that are read."""
@@ -137,6 +143,7 @@ def _run(job: str, desk: Desk) -> tuple[_Seen, int]:
     """Run a job in front of a view; the code is that of a run that did not finish."""
     output_format(desk)
     _check_engine(desk)
+    with_model = desk.settings.engine != BUILTIN
     issue, problems = _issue(desk)
     from thinklonger.agent.pipeline import Request  # noqa: PLC0415 (heavy: after what can be wrong cheaply)
 
@@ -146,18 +153,32 @@ def _run(job: str, desk: Desk) -> tuple[_Seen, int]:
         settings=desk.settings,
         reproduction=_given(desk),
         patch=_patch(desk) if job == "verify" else "",
+        api_key=desk.surroundings.api_key,
+        answer_now=asyncio.Event() if with_model else None,
     )
     before = (*desk.problems, *problems)
     if not desk.options.quiet:
         tell(before, desk.err, desk.words)
     seen = _Seen(problems=[ProblemFound(message) for message in before])
-    with view_for(desk.err, desk.words, quiet=desk.options.quiet) as view:
+    keyboard = Keyboard() if with_model and desk.err.moving and not desk.options.quiet else None
+    hint = desk.words.say("event.answer-now") if keyboard is not None and keyboard.listens else ""
+    with view_for(desk.err, desk.words, quiet=desk.options.quiet, hint=hint) as view:
 
         def show(event: Event) -> None:
             seen.follow(event)
             view.show(event)
 
-        ended = watch(desk.services.job(job)(request), show, give_up=desk.err.show_cursor)
+        def steering() -> AbstractContextManager[None]:
+            if request.answer_now is None:
+                return nullcontext()
+            return steered(request.answer_now, keyboard=keyboard, heard=lambda: view.say(answering(desk.words)))
+
+        def give_up() -> None:
+            desk.err.show_cursor()
+            if keyboard is not None:
+                keyboard.close()
+
+        ended = watch(desk.services.job(job)(request), show, give_up=give_up, steered=steering)
     if not ended:
         return seen, _say_ended(RunFailed("Cancelled", Message("cli.cancelled"), None, CANCELLED), seen, desk)
     if seen.failed is not None:
@@ -180,11 +201,12 @@ def _say_ended(failed: RunFailed, seen: _Seen, desk: Desk) -> int:
 
 
 def _check_engine(desk: Desk) -> None:
-    """Refuse what this version has not got, before anything is made."""
-    if desk.settings.engine != "builtin":
-        raise UsageError("cli.no-engine", engine=desk.settings.engine)
-    if desk.options.model:
+    """Refuse what can be seen to be wrong, before anything is made."""
+    engine = desk.settings.engine
+    if engine == BUILTIN and desk.options.model:
         raise UsageError("cli.no-model", model=desk.options.model)
+    if is_weights_file(engine) and not Path(engine).expanduser().is_file():
+        raise UsageError("cli.no-weights-file", path=engine)
 
 
 def _issue(desk: Desk) -> tuple[Issue, tuple[Message, ...]]:

@@ -10,9 +10,11 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from thinklonger.agent.trace.events import CandidatePruned, Event
-from thinklonger.cli.narration import Progress, narrate, place, tally
+from thinklonger.cli.dialogue import coming_lines, spent, total
+from thinklonger.cli.narration import Progress, narrate, tally
 from thinklonger.cli.output import Output
-from thinklonger.cli.page import dim, join, strong
+from thinklonger.cli.page import Line, dim, join, strong
+from thinklonger.cli.rows import place
 from thinklonger.cli.styled import console, styled
 from thinklonger.cli.words import Words, clean_line
 
@@ -22,9 +24,10 @@ _FRAMES_PER_SECOND = 8
 class LiveView:
     """Lines above, and below them the stage, the candidates so far and the one under test."""
 
-    def __init__(self, output: Output, words: Words) -> None:
-        """Draw on the terminal behind `output`."""
+    def __init__(self, output: Output, words: Words, *, hint: str = "") -> None:
+        """Draw on the terminal behind `output`; `hint` says what the user can do while replies come."""
         self._words = words
+        self._hint = hint
         self._progress = Progress()
         self._started = monotonic()
         self._console = console(output.stream, color=output.color)
@@ -52,25 +55,35 @@ class LiveView:
     def show(self, event: Event) -> None:
         """Print what the event says, except what the moving part tells better."""
         self._progress.follow(event)
-        if isinstance(event, CandidatePruned):
+        if isinstance(event, CandidatePruned) and event.candidate not in self._progress.dialogue.by_model:
             return
         for content in narrate(event, self._progress, self._words):
             self._console.print(styled(content), soft_wrap=True)
 
+    def say(self, content: Line) -> None:
+        """Print a line that is no event's, above the moving part."""
+        self._console.print(styled(content), soft_wrap=True)
+
     def _render(self) -> Group:
         progress, words = self._progress, self._words
+        dialogue = progress.dialogue
+        spent_so_far = total(dialogue.usage)
         stage = words.say(f"event.row-{progress.stage}") if progress.stage else words.say("event.row-index")
         figures = [
             strong(stage),
             *(tally(progress, words) if progress.proposed else ()),
+            words.count("event.awaited", len(dialogue.awaited)) if dialogue.awaited else "",
+            *(spent(spent_so_far, words)[:2] if spent_so_far.thinking or spent_so_far.answer else ()),
             dim(words.duration(monotonic() - self._started)),
+            dim(self._hint) if dialogue.awaited else "",
         ]
         self._spinner.update(text=_one_line(styled(join(figures, words.dot))))
         rows: list[Spinner | Text] = [self._spinner]
         if (current := progress.current) is not None:
             about = [clean_line(current.candidate), place(current.path, current.line), clean_line(current.pattern)]
             rows.append(_one_line(styled((*join(["  ", ""], ""), *join(about, words.dot)))))
-        return Group(*rows)
+        streams = coming_lines(dialogue, words, width=self._console.width)
+        return Group(*rows, *(_one_line(styled(content)) for content in streams))
 
 
 def _one_line(text: Text) -> Text:

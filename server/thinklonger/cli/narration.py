@@ -24,13 +24,14 @@ from thinklonger.agent.trace.events import (
 )
 from thinklonger.agent.trace.runs import title_of
 from thinklonger.agent.types import Label, Location, Stage
+from thinklonger.cli.dialogue import Dialogue, said
 from thinklonger.cli.page import Line, Span, Style, dim, good, join, line, name, strong, warn
-from thinklonger.cli.words import Words, clean_line, pad
+from thinklonger.cli.rows import more, place, row
+from thinklonger.cli.words import Words, clean_line
 
 TALLY = 50
 """Hundreds of candidates fall: there is a line for each that passes, and one for so many that were tried."""
 
-LABEL_WIDTH = 14
 _SHOWN_LOCATIONS = 5
 _SHOWN_TESTS = 3
 _SHOWN_REASONS = 2
@@ -48,9 +49,11 @@ class Progress:
     current: CandidateProposed | None = None
     passing: set[str] = field(default_factory=set[str])
     pruned: int = 0
+    dialogue: Dialogue = field(default_factory=Dialogue)
 
     def follow(self, event: Event) -> None:
         """Take one more event in."""
+        self.dialogue.follow(event)
         match event:
             case RunStarted():
                 self.job = event.job
@@ -95,35 +98,18 @@ def narrate(  # noqa: C901, PLR0911, PLR0912 (one branch for each event)
             return _locations(event, words)
         case StageStarted(stage=Stage.PATCH | Stage.VERIFY):
             return [row("·", event.stage, words.say(f"event.begins-{event.stage}"), words=words)]
-        case CandidatePruned() if progress.pruned % TALLY == 0:
+        case CandidatePruned() if event.candidate not in progress.dialogue.by_model and progress.pruned % TALLY == 0:
             return [row("·", "patch", *join(tally(progress, words), words.dot), words=words)]
         case CandidateTested() | CandidateVerified():
             return _candidate(event, progress, words)
         case _:
-            return []
-
-
-def row(sign: str, label: str, *parts: str | Span, words: Words) -> Line:
-    """A line that begins with a mark and the name of what it is about."""
-    style = {"✓": Style.GOOD, "✗": Style.BAD, "!": Style.WARN}.get(sign, Style.DIM)
-    title = words.say(f"event.row-{label}")
-    return line(Span(pad(words.mark(sign), 2 if words.unicode else 5), style), strong(pad(title, LABEL_WIDTH)), *parts)
-
-
-def more(*parts: str | Span) -> Line:
-    """A line that goes on below a row."""
-    return line(" " * (LABEL_WIDTH + 2), *parts)
+            return said(event, progress.dialogue, words)
 
 
 def problem(event: ProblemFound, words: Words) -> Line:
     """Something that a person should know and that stops nothing, with the file that it is about."""
     text = words.render(event.message)
     return row("!", "problem", warn(f"{clean_line(str(event.path))}: {text}" if event.path else text), words=words)
-
-
-def place(path: object, line_number: int) -> Span:
-    """A clickable place."""
-    return name(clean_line(f"{path}:{line_number}"))
 
 
 def reasons(location: Location, words: Words, *, most: int = _SHOWN_REASONS) -> list[str]:

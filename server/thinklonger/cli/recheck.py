@@ -8,8 +8,8 @@ from thinklonger.agent.trace import Run, find_run, load_run
 from thinklonger.agent.types import Message
 from thinklonger.cli import machine
 from thinklonger.cli.desk import Desk, error_lines, tell
-from thinklonger.cli.narration import row
 from thinklonger.cli.page import Line, bad, good, line, warn
+from thinklonger.cli.rows import row
 from thinklonger.cli.running import watch
 from thinklonger.cli.words import Words
 

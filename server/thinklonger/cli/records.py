@@ -9,8 +9,9 @@ from thinklonger.agent.trace.events import CandidatePruned, CandidateTested, Can
 from thinklonger.agent.types import Label
 from thinklonger.cli import machine, report
 from thinklonger.cli.desk import Desk, tell
-from thinklonger.cli.narration import Progress, check_name, narrate, place, problem, row
+from thinklonger.cli.narration import Progress, check_name, narrate, problem
 from thinklonger.cli.page import Line, Span, Style, dim, join, line, name, strong
+from thinklonger.cli.rows import place, row
 from thinklonger.cli.words import Words, clean_line, pad
 
 _STATUS_STYLES = {

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from thinklonger.agent.trace.events import CandidateRanked, RunFailed, RunFinished
 from thinklonger.agent.types import Agreement, Check, Label, Location, Receipt
-from thinklonger.cli.narration import located, more, place, reasons, row, shown_command
+from thinklonger.cli.narration import located, reasons, shown_command
 from thinklonger.cli.page import Line, Span, Style, bad, dim, good, join, line, name, strong, warn
+from thinklonger.cli.rows import more, place, row
 from thinklonger.cli.words import Words, clean, clean_line
 
 _SHOWN_TESTS = 5

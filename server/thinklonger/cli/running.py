@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import aclosing, contextmanager
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 from typing import TypeVar
@@ -17,21 +17,33 @@ PATIENCE = 0.5
 """Seconds after the first signal before code that keeps the event loop busy is interrupted where it stands."""
 
 
-def watch(events: AsyncGenerator[Step], show: Callable[[Step], None], *, give_up: Callable[[], None]) -> bool:
+def watch(
+    events: AsyncGenerator[Step],
+    show: Callable[[Step], None],
+    *,
+    give_up: Callable[[], None],
+    steered: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> bool:
     """Show every event of a run until it ends (True) or the user stops it (False).
 
-    `give_up` is called before a second signal ends the process on the spot.
+    `give_up` is called before a second signal ends the process on the spot. `steered` is entered for the run, inside
+    its loop.
     """
     try:
-        return asyncio.run(_watch(events, show, give_up))
+        return asyncio.run(_watch(events, show, give_up, steered))
     except asyncio.CancelledError:  # the loop itself was interrupted; asyncio.run has let every task clean up
         return False
 
 
-async def _watch(events: AsyncGenerator[Step], show: Callable[[Step], None], give_up: Callable[[], None]) -> bool:
+async def _watch(
+    events: AsyncGenerator[Step],
+    show: Callable[[Step], None],
+    give_up: Callable[[], None],
+    steered: Callable[[], AbstractContextManager[None]],
+) -> bool:
     stop = _Stop()
     task = asyncio.ensure_future(_follow(events, show, stop))
-    with _stopped_by_signals(task, stop, give_up):
+    with _stopped_by_signals(task, stop, give_up), steered():
         try:
             await task
         except asyncio.CancelledError:

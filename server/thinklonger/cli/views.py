@@ -6,6 +6,7 @@ from typing import Protocol, Self
 from thinklonger.agent.trace.events import Event
 from thinklonger.cli.narration import Progress, narrate
 from thinklonger.cli.output import Output
+from thinklonger.cli.page import Line
 from thinklonger.cli.words import Words
 
 
@@ -26,6 +27,10 @@ class View(Protocol):
         """Take one event in."""
         ...
 
+    def say(self, content: Line) -> None:
+        """Print a line that is no event's."""
+        ...
+
 
 class NoView:
     """Nobody watches."""
@@ -42,6 +47,9 @@ class NoView:
     def show(self, event: Event) -> None:
         """Take one event in."""
 
+    def say(self, content: Line) -> None:
+        """Print a line that is no event's."""
+
 
 class PlainView(NoView):
     """Lines as they come, without control codes."""
@@ -57,13 +65,17 @@ class PlainView(NoView):
         self._progress.follow(event)
         self._output.show(narrate(event, self._progress, self._words))
 
+    def say(self, content: Line) -> None:
+        """Print a line that is no event's."""
+        self._output.show([content])
 
-def view_for(output: Output, words: Words, *, quiet: bool) -> View:
-    """The view that fits the stream."""
+
+def view_for(output: Output, words: Words, *, quiet: bool, hint: str = "") -> View:
+    """The view that fits the stream; `hint` says what a user can do while replies come, where keys are heard."""
     if quiet:
         return NoView()
     if not output.moving:
         return PlainView(output, words)
     from thinklonger.cli.live import LiveView  # noqa: PLC0415 (rich is only for terminals)
 
-    return LiveView(output, words)
+    return LiveView(output, words, hint=hint)
