@@ -18,6 +18,9 @@ from thinklonger.agent.trace import Recorder, new_run_id
 from thinklonger.agent.trace.events import Event, RunCancelled, RunFailed, RunFinished, RunStarted
 from thinklonger.agent.types import Label, StopReason
 
+BUILTIN = "builtin"
+"""The engine that is no model."""
+
 Job: TypeAlias = Callable[[Request, AsyncExitStack, Keep], AsyncGenerator[Event]]
 
 
@@ -61,6 +64,11 @@ async def _resolve(request: Request, stack: AsyncExitStack, keep: Keep) -> Async
         async for event in step:
             yield event
     repair = Repair(trial, keep=keep)
+    if request.settings.engine != BUILTIN:
+        from thinklonger.agent.pipeline.engine import open_model  # noqa: PLC0415 - the same, no model either
+        from thinklonger.agent.pipeline.served import Served  # noqa: PLC0415 - the same
+
+        repair = Served(trial, keep=keep, model=await stack.enter_async_context(open_model(request)))
     async for event in repair.search():
         yield event
     async for event in repair.prove():
