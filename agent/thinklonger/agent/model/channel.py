@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ from thinklonger.agent.model.wire import Json, encode, said
 CONNECT_SECONDS = 10.0
 MOST_BODY = 4 * 1024 * 1024
 """Bytes of an answer that is not streamed."""
+
+_NOT_HERE = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +138,14 @@ class Channel:
         """The failure behind a status that is not good."""
         body = await self._read(response)
         text = said(body) or response.reason_phrase
+        lasting = response.is_redirect or response.status_code in _NOT_HERE
         if response.is_redirect:
             text = "it sends on to another address, which is not followed"
         whole = body.decode("utf-8", "replace")
         trouble = classify(response.status_code, f"{text}\n{whole}")
         detail = f"HTTP {response.status_code}: {text}"
-        return self._failure(trouble, detail, after=_seconds(response.headers.get("retry-after")), whole=whole)
+        after = _seconds(response.headers.get("retry-after"))
+        return Failure(trouble, self.clean(detail), after=after, whole=self.clean(whole), lasting=lasting)
 
     @staticmethod
     async def _read(response: httpx.Response) -> bytes:
@@ -154,9 +159,9 @@ class Channel:
                 break
         return b"".join(pieces)
 
-    def _failure(self, trouble: Trouble, detail: str, *, after: float | None = None, whole: str = "") -> Failure:
+    def _failure(self, trouble: Trouble, detail: str) -> Failure:
         """A failure with clean words."""
-        return Failure(trouble, self.clean(detail), after=after, whole=self.clean(whole))
+        return Failure(trouble, self.clean(detail))
 
     def clean(self, text: str) -> str:
         """The text without the key, should the server have echoed it."""

@@ -55,6 +55,7 @@ class Splitter:
         self._think: list[str] = []
         self._answer: list[str] = []
         self._close_in_fence: tuple[int, int] | None = None
+        self._fenced_since = False
         self._unopened = False
         self._done = False
 
@@ -108,8 +109,9 @@ class Splitter:
         if not self._done:
             return think, answer
         if self._state is _State.THINKING and self._close_in_fence is not None:
-            start, end = self._close_in_fence  # a fence was never closed: the last tag in it did close the thinking
-            return think[:start], think[end:]
+            start, end = self._close_in_fence
+            if self._fenced_since or "<answer>" in think[end:]:  # a fence was never closed: its last tag was meant
+                return think[:start], think[end:]
         if self._state in (_State.BEGINNING, _State.THINKING) and not self._opened:
             return "", think  # neither tag ever came: it was no thinking
         return think, answer
@@ -163,11 +165,13 @@ class Splitter:
         if met[0] == "`":
             if len(met) >= _FENCE:
                 self._fenced = not self._fenced
+                self._fenced_since = False
         elif met.startswith("</"):
             if self._fenced:
                 self._emit(text[place : found.start()], pieces)
                 start = sum(map(len, self._think))
                 self._close_in_fence = (start, start + len(met))
+                self._fenced_since = True
                 self._emit(met, pieces)
                 return found.end()
             if not self._talked_about(text, found):

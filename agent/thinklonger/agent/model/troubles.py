@@ -80,16 +80,19 @@ _PROMPTS = (
 class Failure(Exception):  # noqa: N818 (trouble that may still be mended; ModelError is the error)
     """One request has met trouble. `detail`: the server's words, or ours. `after`: seconds that it asked to wait.
 
-    `whole`: all of what the server said, for those who look for more in it.
+    `whole`: all of what the server said, for those who look for more in it. `lasting`: no retry can mend it.
     """
 
-    def __init__(self, trouble: Trouble, detail: str, *, after: float | None = None, whole: str = "") -> None:
+    def __init__(
+        self, trouble: Trouble, detail: str, *, after: float | None = None, whole: str = "", lasting: bool = False
+    ) -> None:
         """Shorten the detail to one line that can be shown."""
         super().__init__(trouble, detail)
         self.trouble = trouble
         self.detail = " ".join(detail.split())[:LONGEST_REASON]
         self.after = after
         self.whole = whole or detail
+        self.lasting = lasting
 
     def error(self, *, url: str, model: str, clean: Callable[[str], str]) -> ModelError:
         """What the user sees, once no retry has mended it. `clean` takes out what nobody may see."""
@@ -128,7 +131,7 @@ PATIENCE: Mapping[Trouble, Patience] = MappingProxyType(
 def wait(failure: Failure, attempt: int, *, retries: int, seed: int) -> float | None:
     """Seconds to wait before the `attempt`-th retry (from 1), with seeded jitter; None: no more retries."""
     patience = PATIENCE[failure.trouble]
-    if attempt > (retries if patience.most is None else min(patience.most, retries)):
+    if failure.lasting or attempt > (retries if patience.most is None else min(patience.most, retries)):
         return None
     if failure.after is not None:
         return min(max(failure.after, 0.0), MOST_WAITED)
