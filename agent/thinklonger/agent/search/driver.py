@@ -392,10 +392,11 @@ class _Search(Generic[Note]):
         )
 
     async def _under(self, branch: Branch, job: Callable[[], Coroutine[object, object, None]]) -> None:
-        """Do a branch's job, until the user excludes it."""
+        """Do a branch's job, unless and until the user excludes it."""
         task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError
+        if task is None or self.steering.standing(branch) is Standing.EXCLUDED:
+            self._drop(branch)
+            return
         self.jobs[branch.id] = task
         try:
             await job()
@@ -403,10 +404,13 @@ class _Search(Generic[Note]):
             if branch.id not in self.dropped:
                 raise
             task.uncancel()
-            self.ledger.dead.add(branch.id)
-            self._tell(Pruned(branch, Message("search.excluded")))
+            self._drop(branch)
         finally:
             del self.jobs[branch.id]
+
+    def _drop(self, branch: Branch) -> None:
+        self.ledger.dead.add(branch.id)
+        self._tell(Pruned(branch, Message("search.excluded")))
 
     # ── plumbing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
