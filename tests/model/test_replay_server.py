@@ -358,13 +358,16 @@ async def test_llama_cpp_goes_on_with_an_assistants_turn_unasked() -> None:
 
 
 async def test_usage_so_far_comes_with_each_event() -> None:
-    """With `continuous_usage_stats` a client that stops early knows what it has used."""
-    async with serve(Script(rules=(says(ANSWER),))) as server:
-        found = await events(server, asks(stream_options={"include_usage": True, "continuous_usage_stats": True}))
-    counts = [event["usage"]["completion_tokens"] for event in found if "usage" in event]
-    assert len(counts) > 3
-    assert counts == sorted(counts)
-    assert counts[-1] == server.requests[0].sent
+    """With `continuous_usage_stats` each event tells its own choice's tokens so far; the last one those of all."""
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    async with serve(Script(rules=(says(ANSWER, "b"),))) as server:
+        found = await events(server, asks(n=2, stream_options=options))
+    counts = {0: [0], 1: [0]}
+    for event in found[:-1]:
+        if "usage" in event:
+            counts[event["choices"][0]["index"]].append(event["usage"]["completion_tokens"])
+    assert all(counted == sorted(counted) for counted in counts.values())
+    assert counts[0][-1] + counts[1][-1] == found[-1]["usage"]["completion_tokens"] == server.requests[0].sent
 
 
 async def test_a_stop_word_ends_the_answer() -> None:

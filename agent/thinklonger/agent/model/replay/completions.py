@@ -46,7 +46,10 @@ class Writer:
     def delta(
         self, choice: int, tokens: Sequence[Token], counted: Counted, *, listing: list[object] | None = None
     ) -> list[object]:
-        """The events for a chunk: one for each field in it; `listing`: probabilities that are not the usual ones."""
+        """The events for a chunk: one for each field in it.
+
+        `counted`: this choice's tokens so far. `listing`: probabilities that are not the usual ones.
+        """
         events: list[object] = []
         for name, run in _runs(tokens):
             text = "".join(token.text for token in run)
@@ -58,7 +61,7 @@ class Writer:
                 self.probabilities.setdefault(choice, []).extend(listed)
                 logprobs = {"content": listed}
             event = self._event(choice, {name: text}, logprobs=logprobs)
-            events.append({**event, "usage": self.usage(counted)} if self.chat.running else event)
+            events.append({**event, "usage": self.usage(counted, details=False)} if self.chat.running else event)
         return events
 
     def closing(self, choice: int, finish: Finish) -> object:
@@ -70,7 +73,7 @@ class Writer:
         """The event with the tokens."""
         return {**self._frame("chat.completion.chunk"), "choices": [], "usage": self.usage(counted)}
 
-    def usage(self, counted: Counted) -> object:
+    def usage(self, counted: Counted, *, details: bool = True) -> object:
         """The tokens, as far as the product tells them."""
         completion = counted.thought + counted.said
         usage: dict[str, object] = {
@@ -78,7 +81,7 @@ class Writer:
             "completion_tokens": completion,
             "total_tokens": counted.prompt + completion,
         }
-        if self.traits.cached:
+        if self.traits.cached and details:
             usage["prompt_tokens_details"] = {"cached_tokens": counted.cached}
             usage["completion_tokens_details"] = {"reasoning_tokens": counted.thought}
         return usage

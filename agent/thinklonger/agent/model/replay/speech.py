@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from thinklonger.agent.chat import Finish, Part
@@ -81,7 +82,7 @@ class Speech:
             kept = len(tokens)
             if self._fault is not None:
                 kept, broken = self._until_fault(self._fault, [token.part for token in tokens])
-            events = self._writer.delta(choice, tokens[:kept], self._counted(), listing=self._listing)
+            events = self._writer.delta(choice, tokens[:kept], self._counted([voice]), listing=self._listing)
             self._seen.sent += kept
             self._state.generated += kept
             finish = Finish.STOP if self._empty else voice.finish
@@ -131,13 +132,12 @@ class Speech:
                 connection.abort()
         self._seen.ended = time.monotonic()
 
-    def _counted(self) -> Counted:
-        thought = sum(voice.thought for voice in self._voices)
-        said = sum(voice.said for voice in self._voices)
+    def _counted(self, voices: Sequence[Voice]) -> Counted:
+        thought, said = sum(voice.thought for voice in voices), sum(voice.said for voice in voices)
         return Counted(self._seen.tokens, self._seen.cached, thought, said)
 
     async def _finish(self, connection: Connection) -> None:
-        counted = self._counted()
+        counted = self._counted(self._voices)
         if not self._chat.stream:
             self._seen.ended = time.monotonic()
             await connection.answer_json(200, self._writer.whole(counted))
