@@ -242,6 +242,20 @@ async def test_shrinking_asks_again_with_less_until_it_fits() -> None:
         await gathered(shrinking(lambda _: ask(asking(FakeModel(context=1)), THREAD, numbers(), parent="")))
 
 
+async def test_what_was_sent_is_shrunk_not_what_might_have_been() -> None:
+    """A prompt far below the room that was thought to be there gets shorter too."""
+    model = FakeModel([fake_trouble(Trouble.CONTEXT_OVERFLOW), "1"])
+    tried: list[float] = []
+
+    def attempt(factor: float) -> AsyncGenerator[Step[int]]:
+        tried.append(factor)
+        return ask(asking(model, samples=1), THREAD, numbers(), parent="")
+
+    await gathered(shrinking(attempt, model=model, room=100_000))
+    assert tried[0] == 1.0
+    assert tried[1] == 4 / 100_000 * 0.6
+
+
 async def test_other_trouble_never_shrinks_a_prompt() -> None:
     """A server that is out of memory gets the same prompt or none."""
     tried: list[float] = []

@@ -1,12 +1,15 @@
 """A small invented shop, indexed, for the stages that look for faults."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from thinklonger.agent.repository import Repository, open_repository
+
+sys.path.insert(0, str(Path(__file__).parent))  # the tests' own modules, imported by their plain names
 
 SHOP: Mapping[str, str] = {
     "setup.py": "from setuptools import setup\n\nsetup(name='shop')\n",

@@ -13,7 +13,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from thinklonger.agent.chat import ChatMessage, ChatRequest, Delta, Finish, Reply, Retried, Role, Sampling, Trouble
 from thinklonger.agent.errors import ModelError, ThinkLongerError
-from thinklonger.agent.protocols import Asked, Asking, Heard, Rejected
+from thinklonger.agent.protocols import Asked, Asking, ChatModel, Heard, Rejected
 from thinklonger.agent.types import Message, Stage
 
 Value = TypeVar("Value")
@@ -127,17 +127,23 @@ async def go_on(
 
 
 async def shrinking(
-    attempt: Callable[[float], AsyncGenerator[Step[Value]]], *, factors: Sequence[float] = SHRINKING
+    attempt: Callable[[float], AsyncGenerator[Step[Value]]],
+    *,
+    model: ChatModel | None = None,
+    room: int = 0,
+    factors: Sequence[float] = SHRINKING,
 ) -> AsyncGenerator[Step[Value]]:
     """The steps of an attempt with all of its room; where that is too long for the window, with less and less of it.
 
-    `attempt` gets the factor for its room. What it has asked so far is then shown as asked again. Only a prompt that is
-    too long is tried again; the last attempt's error is raised.
+    `attempt` gets the part of its room that its prompt may have: all of it first, then `factors` of what it had sent,
+    where `model` counts that and `room` (tokens) says how much all is; else of all. What was asked is then shown as
+    asked again. Only a prompt that is too long is tried again; the last attempt's error is raised.
     """
+    whole = 1.0
     for factor in factors:
         sent: list[Asked] = []
         try:
-            async with aclosing(attempt(factor)) as steps:
+            async with aclosing(attempt(whole * factor)) as steps:
                 async for step in steps:
                     if isinstance(step, Asked):
                         sent.append(step)
@@ -148,6 +154,8 @@ async def shrinking(
             overflow = error
         else:
             return
+        if factor == factors[0] and model is not None and room > 0 and sent:
+            whole = min(1.0, await model.count(sent[0].request.messages) / room)
         for asked in sent:
             for heard in retried(asked, overflow):
                 yield heard

@@ -46,9 +46,10 @@ Script: TypeAlias = Iterable[Said] | Callable[[ChatRequest, int], Said]
 class FakeModel:
     """A `ChatModel` without a server. A script that is at its end goes on with empty answers.
 
-    A word is a token, of prompts and of replies. A prompt that has no room in `context` beside the thinking and the
-    answer that are asked for is refused as a server would refuse it. `requests` are all that came, `closed` how many
-    were closed before their end. `yes` says the probability that `affirm` gives for a prompt.
+    A word is a token, of prompts and of replies, unless `tokens` counts otherwise. A prompt that has no room in
+    `context` beside the thinking and the answer that are asked for is refused as a server would refuse it. `requests`
+    are all that came, the refused ones too; `closed` how many of them were given up before their end. `yes` says the
+    probability that `affirm` gives for a prompt.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class FakeModel:
         context: int = 131_072,
         yes: Callable[[Sequence[ChatMessage]], float] = lambda _: 0.5,
         adapters: Sequence[str] = (),
+        tokens: Callable[[str], int] = lambda text: len(text.split()),
     ) -> None:
         """Nothing is said before it is asked for."""
         self.name = "fake"
@@ -67,6 +69,7 @@ class FakeModel:
         self._context = context
         self._yes = yes
         self._adapters = tuple(adapters)
+        self._tokens = tokens
         self._say = script if callable(script) else _in_turn(iter(script))
 
     async def facts(self) -> ModelFacts:
@@ -84,8 +87,8 @@ class FakeModel:
         )
 
     async def count(self, messages: Sequence[ChatMessage]) -> int:
-        """The words of a prompt."""
-        return sum(len(message.content.split()) for message in messages)
+        """The tokens of a prompt."""
+        return sum(self._tokens(message.content) for message in messages)
 
     async def reply(
         self, request: ChatRequest, *, answer_now: asyncio.Event | None = None
@@ -99,11 +102,29 @@ class FakeModel:
         finished = False
         try:
             for choice, line in enumerate(said):
-                async for part in _spoken(choice, line, prompt, answer_now):
+                async for part in self._spoken(choice, line, prompt, answer_now):
                     yield part
             finished = True
         finally:
             self.closed += not finished
+
+    async def _spoken(
+        self, choice: int, said: Said, prompt: int, answer_now: asyncio.Event | None
+    ) -> AsyncGenerator[Delta | Reply]:
+        """One reply as a stream."""
+        if isinstance(said, ModelError):
+            raise said
+        line = Line(said) if isinstance(said, str) else said
+        cut = answer_now is not None and answer_now.is_set()
+        think = "" if cut else line.think
+        for part, text in zip((Part.THINK, Part.ANSWER), (think, line.answer), strict=True):
+            for piece in _PIECE.findall(text):
+                yield Delta(choice, part, piece)
+        await asyncio.sleep(0)
+        if line.after is not None:
+            await line.after.wait()
+        usage = Usage(prompt, 0, self._tokens(think), self._tokens(line.answer), counted=True)
+        yield Reply(choice, think, line.answer, line.finish, usage, closing=Closing.ANSWER_NOW if cut else None)
 
     async def affirm(self, prompts: Sequence[Sequence[ChatMessage]], *, model: str = "") -> Sequence[float]:
         """What `yes` says of each prompt."""
@@ -129,22 +150,3 @@ def fake_trouble(trouble: Trouble) -> ModelError:
 def _in_turn(said: Iterator[Said]) -> Callable[[ChatRequest, int], Said]:
     """A script as a function: the next line, whoever asks."""
     return lambda _request, _choice: next(said, "")
-
-
-async def _spoken(
-    choice: int, said: Said, prompt: int, answer_now: asyncio.Event | None
-) -> AsyncGenerator[Delta | Reply]:
-    """One reply as a stream."""
-    if isinstance(said, ModelError):
-        raise said
-    line = Line(said) if isinstance(said, str) else said
-    cut = answer_now is not None and answer_now.is_set()
-    think = "" if cut else line.think
-    for part, text in zip((Part.THINK, Part.ANSWER), (think, line.answer), strict=True):
-        for piece in _PIECE.findall(text):
-            yield Delta(choice, part, piece)
-    await asyncio.sleep(0)
-    if line.after is not None:
-        await line.after.wait()
-    usage = Usage(prompt, 0, len(think.split()), len(line.answer.split()), counted=True)
-    yield Reply(choice, think, line.answer, line.finish, usage, closing=Closing.ANSWER_NOW if cut else None)

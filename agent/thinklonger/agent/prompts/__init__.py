@@ -5,7 +5,7 @@ stage after the other; a later stage goes on with the thread of the one before a
 """
 
 from thinklonger.agent.prompts.answers import CLOSE, OPEN, Call, Place, read_answer, read_calls, read_paths, read_places
-from thinklonger.agent.prompts.budget import Count, Fitted, Section, counter, estimate, fit, shorten, window
+from thinklonger.agent.prompts.budget import Count, Fitted, Section, counter, estimate, fit, make_room, shorten, window
 from thinklonger.agent.prompts.fences import excerpt, fenced, legible_path
 from thinklonger.agent.prompts.issues import failures_text, issue_text
 from thinklonger.agent.prompts.judging import judge_decision, judge_outcome
@@ -35,6 +35,7 @@ __all__ = [
     "judge_outcome",
     "legible_path",
     "locate",
+    "make_room",
     "names",
     "read_answer",
     "read_calls",

@@ -124,6 +124,20 @@ async def shorten(messages: Sequence[ChatMessage], *, room: int, count: Count) -
         kept = (*kept[:_FIRST], *kept[_FIRST + 2 :]) if len(kept) >= _FIRST + _LAST + 2 else kept[:_FIRST] + kept[-1:]
 
 
+async def make_room(  # noqa: PLR0913 - a budget, by name
+    thread: Sequence[ChatMessage], words: str, *, room: int, target: int, least: int, count: Count
+) -> tuple[tuple[ChatMessage, ...], int]:
+    """The thread that a further turn goes on with, and the tokens that this turn's material may have.
+
+    `words` are the turn's own. The material gets what is left of `target`, but at least `least`, for which the thread
+    is shortened where all together would have more than `room`.
+    """
+    said_words = estimate(words) + 2 * PER_MESSAGE
+    kept = await shorten(thread, room=max(1, room - said_words - least), count=count)
+    taken = sum(estimate(message.content) + PER_MESSAGE for message in kept) + said_words
+    return kept, max(least, target - taken)
+
+
 def cut_middle(text: str, tokens: float) -> str:
     """The text without its middle, of about so many (estimated) tokens; it says how much is missing."""
     whole = estimate(text)

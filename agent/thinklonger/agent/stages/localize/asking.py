@@ -18,16 +18,15 @@ from thinklonger.agent.prompts import (
     Place,
     Section,
     counter,
-    estimate,
     excerpt,
     fit,
     history,
     locate,
+    make_room,
     read_answer,
     read_calls,
     render,
     said,
-    shorten,
     window,
 )
 from thinklonger.agent.protocols import Asked, Asking, Branch, Heard, Rejected, RepositoryView, Task
@@ -132,7 +131,7 @@ async def _first(stage: _Stage) -> AsyncGenerator[Found]:
             async for step in steps:
                 yield step
 
-    async with aclosing(shrinking(attempt)) as steps:
+    async with aclosing(shrinking(attempt, model=stage.asking.model, room=stage.room)) as steps:
         async for step in steps:
             if isinstance(step, Answered):
                 stage.streams.add(_walk(stage, _Walk(step, 1, tuple(seen), step.value.located.locations)))
@@ -179,7 +178,7 @@ async def _next(
                 yield step
 
     try:
-        async with aclosing(shrinking(attempt)) as steps:
+        async with aclosing(shrinking(attempt, model=stage.asking.model, room=stage.room)) as steps:
             async for step in steps:
                 if isinstance(step, Answered):
                     yield _Walk(
@@ -332,12 +331,11 @@ async def _room(
 
     What is left of the stage's part is shared out among the turns that may come.
     """
-    least = int(stage.room * _LEAST_ROOM * factor)
-    words = estimate(fixed)
-    thread = await shorten(thread, room=max(1, int(stage.room * factor) - words - least), count=stage.count)
-    taken = sum(estimate(message.content) for message in thread) + words
-    room = (int(stage.room * _TAKEN * factor) - taken) // max(1, turns)
-    return thread, max(least, min(room, _MOST_ROOM))
+    room = int(stage.room * factor)
+    least = int(room * _LEAST_ROOM)
+    target = min(room, int(stage.room * _TAKEN))
+    thread, left = await make_room(thread, fixed, room=room, target=target, least=least, count=stage.count)
+    return thread, max(least, min(left // max(1, turns), _MOST_ROOM))
 
 
 def _first_hits(stage: _Stage) -> list[Hit]:

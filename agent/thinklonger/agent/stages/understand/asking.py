@@ -24,6 +24,7 @@ from thinklonger.agent.prompts import (
     issue_text,
     legible_path,
     locate,
+    make_room,
     read_answer,
     read_paths,
     read_places,
@@ -40,6 +41,8 @@ _MOST_ROOM = 32_768
 """Tokens of a first prompt at most, however large the window: what has less to do with the issue only distracts."""
 _FIRST, _SECOND = 0.5, 0.7
 """How much of a prompt's room the thread may take, with the list of files and with their skeletons."""
+_LEAST = 0.15
+"""How much of it the skeletons get, however long the thread is; issue and list together twice as much."""
 _HEADING = 24
 """Tokens around one excerpt."""
 
@@ -95,7 +98,7 @@ async def _files(stage: _Stage, streams: Streams[Found]) -> AsyncGenerator[Found
             async for step in steps:
                 yield step
 
-    async with aclosing(shrinking(attempt)) as steps:
+    async with aclosing(shrinking(attempt, model=stage.asking.model, room=stage.room)) as steps:
         async for step in steps:
             if isinstance(step, Answered):
                 streams.add(_places(stage, step))
@@ -110,14 +113,14 @@ async def _first_prompt(stage: _Stage, factor: float) -> tuple[ChatMessage, ...]
         estimate(message.content)
         for message in begin(render("understand", files="", issue="", cut="", failures="", most=MOST_FILES))
     )
-    room = int(min(stage.room, _MOST_ROOM / _FIRST) * _FIRST * factor) - fixed
+    room = min(stage.room * _FIRST, stage.room * factor, _MOST_ROOM)
     fitted = await fit(
         (
             Section("issue", (issue_text(stage.task.issue),), share=0.45),
             Section("failures", (failures,) if failures else (), share=0.2),
             Section("files", tuple(map(legible_path, stage.listing.files)), share=0.35, whole=True, around=1),
         ),
-        room=room,
+        room=max(int(room) - fixed, int(stage.room * _LEAST * 2 * factor)),
         count=stage.count,
     )
     return begin(
@@ -155,7 +158,7 @@ async def _places(stage: _Stage, chosen: Answered[Choice]) -> AsyncGenerator[Fou
     )
 
     async def attempt(factor: float) -> AsyncGenerator[Step[Located]]:
-        thread = said(chosen.thread, await _second_prompt(stage, chosen, files, factor))
+        thread = await _second_prompt(stage, chosen, files, factor)
         async with aclosing(go_on(stage.asking, thread, question, after=chosen)) as steps:
             async for step in steps:
                 yield step
@@ -163,7 +166,7 @@ async def _places(stage: _Stage, chosen: Answered[Choice]) -> AsyncGenerator[Fou
     answered: Answered[Located] | None = None
     sent: tuple[str, ...] = ()
     try:
-        async with aclosing(shrinking(attempt)) as steps:
+        async with aclosing(shrinking(attempt, model=stage.asking.model, room=stage.room)) as steps:
             async for step in steps:
                 if isinstance(step, Answered):
                     answered = step
@@ -190,26 +193,29 @@ async def _places(stage: _Stage, chosen: Answered[Choice]) -> AsyncGenerator[Fou
     )
 
 
-async def _second_prompt(stage: _Stage, chosen: Answered[Choice], files: Sequence[PurePosixPath], factor: float) -> str:
-    """The skeletons of the chosen files, as far as there is room."""
+async def _second_prompt(
+    stage: _Stage, chosen: Answered[Choice], files: Sequence[PurePosixPath], factor: float
+) -> tuple[ChatMessage, ...]:
+    """The sample's thread with the skeletons of its files, as far as there is room."""
     invented = chosen.value.invented
     notes = f" Not in the list, and left aside: {quoted(invented)}." if invented else ""
-    taken = sum(estimate(message.content) for message in chosen.thread)
-    taken += estimate(render("understand-places", skeletons="", notes=notes, most=MOST_PLACES))
-    room = max(int(stage.room * _SECOND * factor) - taken, int(stage.room * (1 - _SECOND) * factor))
+    room = int(stage.room * factor)
+    thread, left = await make_room(
+        chosen.thread,
+        render("understand-places", skeletons="", notes=notes, most=MOST_PLACES),
+        room=room,
+        target=min(room, int(stage.room * _SECOND)),
+        least=int(room * _LEAST),
+        count=stage.count,
+    )
     skeletons = tuple(stage.task.repository.skeleton(path) for path in files)
-    fitted = (
-        await fit(
-            (Section("skeletons", skeletons, share=1.0, around=_HEADING),),
-            room=min(room, _MOST_ROOM),
-            count=stage.count,
-        )
-    )["skeletons"]
+    section = Section("skeletons", skeletons, share=1.0, around=_HEADING)
+    fitted = (await fit((section,), room=min(left, _MOST_ROOM), count=stage.count))["skeletons"]
     shown = [excerpt(path, text) for path, text in zip(files, fitted.items, strict=False)]
     if fitted.left_out:
-        left = ", ".join(map(legible_path, files[len(fitted.items) :]))
-        shown.append(f"There was no room for {left}.")
-    return render("understand-places", skeletons="\n\n".join(shown), notes=notes, most=MOST_PLACES)
+        shown.append(f"There was no room for {', '.join(map(legible_path, files[len(fitted.items) :]))}.")
+    prompt = render("understand-places", skeletons="\n\n".join(shown), notes=notes, most=MOST_PLACES)
+    return said(thread, prompt)
 
 
 def _located(stage: _Stage, text: str) -> Located:
