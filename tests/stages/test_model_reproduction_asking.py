@@ -9,9 +9,10 @@ from thinklonger.agent.errors import ModelError
 from thinklonger.agent.model.fake import FakeModel, answer
 from thinklonger.agent.protocols import Asked, Asking, Heard, Rejected, Task
 from thinklonger.agent.repository import Repository
-from thinklonger.agent.stages.verify.checking import SCRIPT_NAME, Judgement
+from thinklonger.agent.stages.verify.checking import Judgement
 from thinklonger.agent.stages.verify.reproduction import Origin, Reproduction
 from thinklonger.agent.stages.verify.scripting import Script, read_script, write_reproduction
+from thinklonger.agent.stages.verify.writing import SCRIPT_NAME
 from thinklonger.agent.types import (
     Ending,
     FileRank,

@@ -8,11 +8,8 @@ from pathlib import PurePosixPath
 from thinklonger.agent.execution import Execution, Harness, Runner
 from thinklonger.agent.stages.verify.reasons import Reasons, raised_by_itself, shows
 from thinklonger.agent.stages.verify.reproduction import Origin, Reproduction, steady
-from thinklonger.agent.stages.verify.writing import Written, reason_seen, write_given
+from thinklonger.agent.stages.verify.writing import SCRIPT_NAME, Written, reason_seen, write_given
 from thinklonger.agent.types import Layer, Message, Outcome, TestResult
-
-SCRIPT_NAME = "thinklonger_reproduction.py"
-"""What a model's reproduction is called, in frames and where it is kept."""
 
 REPEATS = 2  # runs after the first: what is red only sometimes proves nothing
 SECONDS = 20.0  # how long one may take

@@ -29,7 +29,8 @@ from thinklonger.agent.prompts import (
     window,
 )
 from thinklonger.agent.protocols import Asked, Asking, Heard, Rejected, Task
-from thinklonger.agent.stages.verify.checking import SCRIPT_NAME, Judgement
+from thinklonger.agent.stages.verify.checking import Judgement
+from thinklonger.agent.stages.verify.writing import SCRIPT_NAME
 from thinklonger.agent.types import Message, Stage
 
 TURNS = 3
@@ -84,7 +85,7 @@ async def write_reproduction(
                 yield step
 
     async def first() -> AsyncGenerator[Asked | Heard | Rejected | Script]:
-        async with aclosing(shrinking(attempt)) as steps:
+        async with aclosing(shrinking(attempt, room=writing.room)) as steps:
             async for step in steps:
                 if isinstance(step, Answered):
                     streams.add(_checked(writing, step))
@@ -110,7 +111,7 @@ async def _checked(writing: _Writing, answered: Answered[bytes]) -> AsyncGenerat
             yield Rejected(last.reply, why)
             return
         before, last = last, None
-        async with aclosing(shrinking(_again(writing, before, why, judgement.log))) as steps:
+        async with aclosing(shrinking(_again(writing, before, why, judgement.log), room=writing.room)) as steps:
             async for step in steps:
                 if isinstance(step, Answered):
                     last = step

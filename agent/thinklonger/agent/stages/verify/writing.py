@@ -13,6 +13,12 @@ from thinklonger.agent.types import FileState, Layer, TestResult
 EXAMPLE_PATH = PurePosixPath("test_thinklonger_reproduction.py")
 _CLASS, _METHOD = "TestReproduction", "test_example_of_the_issue"
 _SCRIPT_PATH = PurePosixPath("test_thinklonger_script.py")
+SCRIPT_NAME = "thinklonger_reproduction.py"
+"""What a model's reproduction is called, in frames and where it is kept."""
+
+WRITTEN_NAMES = frozenset({EXAMPLE_PATH.name, _SCRIPT_PATH.name, SCRIPT_NAME})
+"""Names that only reproductions have that were written."""
+
 _SHARED_WORDS = 0.5  # of the words of an exception's message, so many must be seen again: values in it may differ
 _HEAD = '''\
 """The issue's own example, as a test. Edit it, and run it again with --reproduction and this file's name."""
@@ -115,6 +121,31 @@ def write_given(name: str, content: bytes) -> Written:
         return Written(path, text, (str(path),))
     written = _SCRIPT.format(script=_quoted(text), name=name, owner=_CLASS, method=_METHOD)
     return Written(_SCRIPT_PATH, written, (f"{_SCRIPT_PATH}::{_CLASS}::{_METHOD}",))
+
+
+def unwrapped(tree: ast.Module) -> str:
+    """The program inside a test that was written around one, with what it asserts; empty for any other test file."""
+    if not any(isinstance(node, ast.ClassDef) and node.name == _CLASS for node in tree.body):
+        return ""
+    values = {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    program = values.get("PROGRAM", values.get("SCRIPT", ""))
+    expression, expected = values.get("EXPRESSION", ""), values.get("EXPECTED", "")
+    asserted = f"assert ({expression}) == ({expected})" if expression and _is_expression(expected) else expression
+    return f"{program}\n{asserted}\n" if program or asserted else ""
+
+
+def _is_expression(text: str) -> bool:
+    try:
+        ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def is_test_file(text: str) -> bool:

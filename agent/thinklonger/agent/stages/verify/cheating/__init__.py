@@ -12,7 +12,8 @@ from thinklonger.agent.stages.verify.cheating.facts import Fact, added, facts_of
 from thinklonger.agent.stages.verify.cheating.failing import failing_source
 from thinklonger.agent.stages.verify.cheating.literals import Reproduction, read_reproduction
 from thinklonger.agent.stages.verify.cheating.special_cases import special_cases
-from thinklonger.agent.stages.verify.cheating.touched_tests import touched_tests
+from thinklonger.agent.stages.verify.cheating.touched_tests import new_beside_tests, touched_tests
+from thinklonger.agent.stages.verify.writing import WRITTEN_NAMES
 from thinklonger.agent.types import Changes, FileChange, Issue, Message
 
 _TEST_IS_WRONG = re.compile(
@@ -32,6 +33,7 @@ _TEST_IS_WRONG = re.compile(
 )
 """An issue that says that the test is what is wrong."""
 
+_COLLECTED = re.compile(r"(?:test.*|.*_tests?)\.py")
 _TEST_EDITS = {"test-edited", "test-loosened"}
 
 __all__ = ["blames_the_test", "cheat_flags", "cheat_notes", "failing_source"]
@@ -87,9 +89,12 @@ def _facts(
     configured = configuration_change(change)
     if configured:
         yield Fact(configured, "", 1), change.path.name in issue.text
+    elif change.path.name in WRITTEN_NAMES:
+        yield Fact("reproduction-replaced", "", 1), False
     if is_test(old_path) or is_test(change.path):
         if not configured:
             yield from ((fact, False) for fact in _test_facts(change, before, after, is_test))
+            yield from ((fact, False) for fact in new_beside_tests(change, after, tests))
     elif change.after is not None:
         old, new = changed_parts(before, after)
         known = frozenset({"", *old.functions}) if change.before is not None else frozenset[str]()
@@ -104,13 +109,19 @@ def _test_facts(
 ) -> Iterator[Fact]:
     if change.before is None:
         return
-    if change.after is None or not is_test(change.path):
+    if change.after is None or not is_test(change.path) or _no_longer_collected(change):
         yield Fact("test-deleted", "", 1, (change.renamed_from or change.path).name)
     elif not before.tree.body or not after.tree.body:
         if change.before.content != change.after.content:
             yield Fact("test-edited", "", 1, change.path.name)
     else:
         yield from touched_tests(before, after)
+
+
+def _no_longer_collected(change: FileChange) -> bool:
+    """Whether a test file has lost the name that runners look for."""
+    old = change.renamed_from
+    return old is not None and _COLLECTED.fullmatch(old.name) is not None and not _COLLECTED.fullmatch(change.path.name)
 
 
 def _lost_assertions(before: Source, after: Source) -> Iterator[Fact]:

@@ -31,6 +31,8 @@ _WHOLE = frozenset(
     ]
 )
 _LOADED = {"sitecustomize.py", "usercustomize.py", "conftest.py"}
+_INSTALLED = (".dist-info", ".egg-info", ".egg-link", ".pth")
+"""What Python and the test runner find plugins and folders by."""
 _TOOLS = {
     "pytest",
     "ruff",
@@ -46,7 +48,10 @@ _TOOLS = {
     "bandit",
 }
 _SECTIONS = ("tool:pytest", "pytest", "flake8", "mypy", "coverage", "pylint", "tox", "testenv")
-_SHADOWED = frozenset(sys.stdlib_module_names | {"pytest", "_pytest", "pluggy", "hypothesis", "nose"}) - {
+_SHADOWED = frozenset(
+    sys.stdlib_module_names
+    | {"pytest", "_pytest", "pluggy", "iniconfig", "exceptiongroup", "packaging", "pygments", "hypothesis", "nose"}
+) - {
     "this",
     "antigravity",
 }
@@ -55,7 +60,7 @@ _SHADOWED = frozenset(sys.stdlib_module_names | {"pytest", "_pytest", "pluggy", 
 def configuration_change(change: FileChange) -> str | None:
     """`configuration`, `loaded` or `shadows` where the change touches such a file in a part that counts, else None."""
     path = change.path
-    if path.name in _LOADED or path.suffix == ".pth":
+    if path.name in _LOADED or any(part.endswith(_INSTALLED) for part in path.parts):
         return "loaded"
     if path.name in _WHOLE or path.parts[:2] in {(".github", "workflows"), (".circleci", "config.yml")}:
         return "configuration"
@@ -63,7 +68,7 @@ def configuration_change(change: FileChange) -> str | None:
         return "configuration" if _tools(change.before) != _tools(change.after) else None
     if path.name in {"setup.cfg", "tox.ini"}:
         return "configuration" if _sections(change.before) != _sections(change.after) else None
-    if change.before is None and _shadows(path):
+    if (change.before is None or change.renamed_from is not None) and _shadows(path):
         return "shadows"
     return None
 

@@ -85,10 +85,14 @@ def _uses(source: Source, node: ast.AST, scope: str) -> Iterator[Fact]:
     """Imports, calls and questions that belong to tests, not to code."""
     match node:
         case ast.Import(names=names):
+            tests = [alias.name for alias in names if _is_test_module(alias.name)]
+            yield from (Fact("imports-tests", scope, node.lineno, name) for name in tests)
             roots = {alias.name.partition(".")[0] for alias in names}
             yield from (Fact("framework", scope, node.lineno, root) for root in sorted(roots & _FRAMEWORKS))
         case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in _FRAMEWORKS:
             yield Fact("framework", scope, node.lineno, module.partition(".")[0])
+        case ast.ImportFrom(module=module) if _is_test_module(module or node.names[0].name):
+            yield Fact("imports-tests", scope, node.lineno, module or node.names[0].name)
         case ast.Call():
             yield from _calls(source, node, scope)
         case ast.Attribute(lineno=line) | ast.Name(lineno=line) if (name := source.dotted(node)) in _STACK:
@@ -99,6 +103,11 @@ def _uses(source: Source, node: ast.AST, scope: str) -> Iterator[Fact]:
             yield from _test_run(source, node, scope)
         case _:
             pass
+
+
+def _is_test_module(dotted: str) -> bool:
+    """Whether a dotted name passes through tests: a package `tests`, a module `test_…` or `conftest`."""
+    return any(part in {"tests", "conftest"} or part.startswith("test_") for part in dotted.split("."))
 
 
 def _changes(source: Source, node: ast.AST, scope: str) -> Iterator[Fact]:

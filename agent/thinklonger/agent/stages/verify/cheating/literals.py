@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
 
-from thinklonger.agent.stages.verify.cheating.code import Function, Literal, body_of, literal, parsed_text
+from thinklonger.agent.stages.verify.cheating.code import Function, Literal, Source, body_of, literal, parsed_text
+from thinklonger.agent.stages.verify.writing import unwrapped
 
 TRUE, FALSE, NONE = "bool:True", "bool:False", "NoneType:None"
 _EQUAL = frozenset(
@@ -38,11 +39,12 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """The failing tests' scenarios, the names of the tests, and every name that they use."""
+    """The failing tests' scenarios, the names of the tests, every name that they use, and top modules they import."""
 
     scenarios: tuple[Scenario, ...]
     tests: frozenset[str]
     names: frozenset[str]
+    modules: frozenset[str] = frozenset()
 
     @property
     def expected(self) -> frozenset[Literal]:
@@ -52,22 +54,41 @@ class Reproduction:
 
 @lru_cache(maxsize=4)
 def read_reproduction(sources: Sequence[str]) -> Reproduction:
-    """Read the sources of failing tests; the sequence must be hashable."""
+    """Read the sources of failing tests, the programs inside of written ones, too; the sequence must be hashable."""
     scenarios: list[Scenario] = []
     tests: set[str] = set()
     names: set[str] = set()
+    modules: set[str] = set()
     for text in sources:
         source = parsed_text(PurePosixPath("test.py"), text)
         functions = [node for name, node in source.functions.items() if name.rpartition(".")[2].startswith("test")]
         tests |= {function.name for function in functions}
-        names |= {node.id for node, _ in source.scoped if isinstance(node, ast.Name)}
-        names |= {node.attr for node, _ in source.scoped if isinstance(node, ast.Attribute)}
-        names |= {a.name for node, _ in source.scoped if isinstance(node, ast.ImportFrom) for a in node.names}
+        names |= _names(source)
+        modules |= _modules(source)
         scenarios += [_scenario([*function.decorator_list, *body_of(function)]) for function in functions]
         scenarios.append(_scenario([node for node in source.tree.body if not _is_definition(node)]))
-    return Reproduction(
-        tuple(s for s in scenarios if s.inputs or s.expected or s.raises), frozenset(tests), frozenset(names)
-    )
+        if program := unwrapped(source.tree):
+            inner = parsed_text(PurePosixPath("test.py"), program)
+            names |= _names(inner)
+            modules |= _modules(inner)
+            scenarios.append(_scenario(inner.tree.body))
+    telling = tuple(s for s in scenarios if s.inputs or s.expected or s.raises)
+    return Reproduction(telling, frozenset(tests), frozenset(names), frozenset(modules))
+
+
+def _names(source: Source) -> set[str]:
+    """Every name that a test uses."""
+    found = {node.id for node, _ in source.scoped if isinstance(node, ast.Name)}
+    found |= {node.attr for node, _ in source.scoped if isinstance(node, ast.Attribute)}
+    return found | {a.name for node, _ in source.scoped if isinstance(node, ast.ImportFrom) for a in node.names}
+
+
+def _modules(source: Source) -> set[str]:
+    """The top of every module that a test imports, its neighbours left out."""
+    imports = [node for node, _ in source.scoped if isinstance(node, ast.Import | ast.ImportFrom)]
+    named = [alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names]
+    named += [node.module for node in imports if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return {name.partition(".")[0] for name in named}
 
 
 def _is_definition(node: ast.stmt) -> bool:

@@ -2,10 +2,12 @@
 
 import ast
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from thinklonger.agent.stages.verify.cheating.code import Function, Source
 from thinklonger.agent.stages.verify.cheating.facts import Fact
+from thinklonger.agent.stages.verify.cheating.literals import Reproduction
+from thinklonger.agent.types import FileChange
 
 _SKIPS = ("skip", "xfail", "importorskip", "expectedFailure", "SkipTest")
 
@@ -30,6 +32,53 @@ def touched_tests(before: Source, after: Source) -> list[Fact]:
         line = new[changed[0]].lineno if changed else 1
         found.append(Fact("test-edited", "", line, changed[0] if changed else after.path.name))
     return found
+
+
+def new_beside_tests(change: FileChange, after: Source, tests: Reproduction) -> list[Fact]:
+    """What a new file among the tests does to others: it is imported in place of the code, or replaces parts of it.
+
+    Folders of test files are searched for modules before everything else.
+    """
+    if change.before is not None and change.renamed_from is None:
+        return []
+    found: list[Fact] = []
+    stem = change.path.parent.name if change.path.name == "__init__.py" else change.path.stem
+    if stem in tests.modules and not _gives(after).isdisjoint({"*", *tests.names}):
+        found.append(Fact("shadows", "", 1))
+    imported = after.aliases
+    for node in (inner for part in after.tree.body for inner in _run_at_import(part)):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        roots = [target for target in targets if isinstance(target, ast.Attribute)]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"setattr", "delattr"}:
+            roots += node.args[:1]
+        for root in roots:
+            name = after.dotted(root)
+            first = ast.unparse(root).partition(".")[0]
+            if first in imported and name:
+                found.append(Fact("monkeypatch", "", root.lineno, name))
+    return found[:1]
+
+
+def _gives(source: Source) -> set[str]:
+    """The names that can be imported from a source; `*` where it gives all of another one's."""
+    found: set[str] = set()
+    for node in source.tree.body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                found.add(name)
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                found |= {alias.asname or alias.name for alias in names}
+            case _:
+                found |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return found
+
+
+def _run_at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that run when a module is imported."""
+    yield node
+    if not isinstance(node, Function | ast.Lambda):
+        for child in ast.iter_child_nodes(node):
+            yield from _run_at_import(child)
 
 
 def marks_count(marks: Sequence[tuple[str, int]], mark: str) -> int:
