@@ -192,7 +192,7 @@ COLUMNS: tuple[tuple[str, Callable[[Figures], float], str], ...] = (
     ("gap, most CPU ms (<= 20)", lambda one: one.gap_ms, "7.1f"),
     ("  median wall ms", lambda one: one.gap_wall_ms, "7.1f"),
     ("hidden (>= 0.90)", lambda one: one.hidden, "7.3f"),
-    ("  a worker for each patch", lambda one: one.hidden_most, "7.3f"),
+    ("  of what a worker for each hides", lambda one: one.hidden / one.hidden_most, "7.3f"),
     ("  worker seconds beside decoding", lambda one: one.overlapped, "7.3f"),
     ("speed-up (>= 4)", lambda one: one.speed_up, "7.2f"),
     ("preemptions", lambda one: one.preemptions, "7.0f"),

@@ -74,7 +74,7 @@ CARDS = (
         1.008e12,
         165e12,
         DENSE_INT4,
-        sequences=4,
+        sequences=3,
         prompts=(4_000, 6_000, 8_000),
         batched_tokens=2_048,
     ),
