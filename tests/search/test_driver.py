@@ -614,6 +614,22 @@ def test_closing_between_two_words_leaves_nothing_running() -> None:
     virtually(main())
 
 
+def test_who_steers_can_stop_it() -> None:
+    """Stopped while patches are run and written, it ends at once and still says what it has found."""
+    steering = Steering()
+
+    def hear(item: Happening) -> None:
+        if isinstance(item, Verified):
+            steering.stop()
+
+    script = Script(trial_seconds=10, seconds=lambda name: 500 if name.endswith("p4") else 1)
+    run = search(script, plan_for(Strategy.EXEC, budget=8, workers=1), steering=steering, hear=hear)
+    assert run.stopped.halt is Halt.STEERED
+    assert run.at[-1] == 13
+    assert run.stopped.ranking[0].trial == PASS
+    assert [entrant.trial for entrant in run.stopped.ranking[1:]] == [None] * 7
+
+
 # ── steering ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar, cast
 from thinklonger.agent.chat import Trouble
 from thinklonger.agent.errors import ModelError
 from thinklonger.agent.protocols import Branch
+from thinklonger.agent.search.crew import Crew
 from thinklonger.agent.search.ledger import ROOT, Entry, Ledger
 from thinklonger.agent.search.nouns import (
     Draw,
@@ -82,7 +83,7 @@ async def dev_search(
 
 
 class _Search(Generic[Note]):
-    """One search. Tasks of three kinds: `growing` and `mending` ask the model, `checking` runs patches."""
+    """One search: the ledger says what has been done, the crew does it."""
 
     def __init__(self, steps: Steps[Note], plan: Plan, steering: Steering, spent: Callable[[], float]) -> None:
         self.steps = steps
@@ -92,20 +93,16 @@ class _Search(Generic[Note]):
         self.ledger = Ledger()
         self.outbox: deque[Happening | Noted[Note]] = deque()
         self.wake = asyncio.Event()
-        self.growing: set[asyncio.Task[None]] = set()
-        self.mending: set[asyncio.Task[None]] = set()
-        self.checking: set[asyncio.Task[None]] = set()
+        self.crew = Crew()
         self.workers = asyncio.Semaphore(plan.workers)
         self.wave = 0
         self.given: tuple[Branch, ...] = ()
-        self.broken: BaseException | None = None
         self.trouble: ModelError | None = None
         self.draining = False
         self.jobs: dict[str, asyncio.Task[None]] = {}
         self.dropped: set[str] = set()
         self.promoted: set[str] = set()
         self.promoting = 0
-        self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # ── the whole ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -116,15 +113,18 @@ class _Search(Generic[Note]):
             self._begin(roots)
             halt = await self._waves()
             self.draining = True
-            await end([*self.growing, *self.mending, *(self.checking if halt is Halt.SETTLED else ())])
-            await self._until(lambda: not self.checking)
-            await self._judge()
+            await self.crew.end(self.crew.growing, self.crew.mending)
+            if halt is not Halt.SETTLED:
+                await self.crew.until(lambda: not self.crew.checking or self.steering.stopped)
+            await self.crew.end()
+            if self.trouble is None and not self.steering.stopped:
+                await self._judge()
             ranking = ranked(self.ledger.entrants(), self.plan.criteria)
             rollouts = self.ledger.asked + self.ledger.granted
             self._tell(Stopped(halt, ranking, rollouts, self.trouble))
         finally:
             self.steering.listen(None)
-            await end([*self.growing, *self.mending, *self.checking])
+            await self.crew.end()
 
     def _begin(self, roots: Sequence[Branch]) -> None:
         self.given = tuple(branch for branch in roots if branch.stage is not Stage.PATCH)
@@ -137,16 +137,18 @@ class _Search(Generic[Note]):
         for wave, target in enumerate(self.plan.waves, 1):
             self.wave = wave
             self._tell(WaveBegan(wave, target))
-            self._start(self.growing, self._wave(target))
-            await self._until(lambda: self._halt() is not None or not (self.growing or self._worth_waiting()))
+            self.crew.start(self.crew.growing, self._wave(target))
+            await self.crew.until(lambda: self._halt() is not None or not (self.crew.growing or self._worth_waiting()))
             if (halt := self._halt()) is not None:
                 return halt
-        await self._until(lambda: self._halt() is not None or not (self.growing or self.mending or self.checking))
+        await self.crew.until(lambda: self._halt() is not None or not self.crew.busy)
         if (halt := self._halt()) is not None:
             return halt
         return Halt.ROLLOUTS if self.ledger.asked >= self.plan.budget else Halt.EXHAUSTED
 
     def _halt(self) -> Halt | None:
+        if self.steering.stopped:
+            return Halt.STEERED
         if self.trouble is not None:
             return Halt.TROUBLE
         if self.plan.early and not self.promoting and settled(self.ledger.tally()) is not None:
@@ -283,7 +285,7 @@ class _Search(Generic[Note]):
             raise
         finally:
             ledger.generating -= missing
-            self._change()
+            self.crew.look()
 
     def _rollout(self, branch: Branch) -> None:
         if self.steering.standing(branch) is Standing.EXCLUDED:
@@ -297,10 +299,10 @@ class _Search(Generic[Note]):
         """Have a patch verified, unless an identical one is: then they share the result."""
         entry = self.ledger.enter(branch)
         if entry is not None:
-            self._start(self.checking, self._check(entry, mended))
+            self.crew.start(self.crew.checking, self._check(entry, mended))
         elif (trial := self.ledger.entries[branch.decided].trial) is not None:
             self._tell(Verified(branch, trial, self.ledger.entries[branch.decided].branch.id))
-        self._change()
+        self.crew.look()
 
     async def _check(self, entry: Entry, mended: int) -> None:
         """Run a patch; where it fails and feedback may help, ask for a better one."""
@@ -319,7 +321,7 @@ class _Search(Generic[Note]):
         again = trial.passed is False and trial.mendable and mended < self.plan.debug_rounds
         if again and not self.draining and not self._used_up():
             entry.mending = True
-            self._start(self.mending, self._mend(entry, trial, debugging=mended + 1))
+            self.crew.start(self.crew.mending, self._mend(entry, trial, debugging=mended + 1))
 
     async def _mend(self, entry: Entry, trial: Trial, *, debugging: int) -> None:
         """Ask for a better patch, given how this one failed."""
@@ -342,7 +344,7 @@ class _Search(Generic[Note]):
 
     async def _judge(self) -> None:
         """Score the patches that the ranking has to tell apart, all at once."""
-        if Criterion.OUTCOME not in self.plan.criteria or self.trouble is not None:
+        if Criterion.OUTCOME not in self.plan.criteria:
             return
         entrants = self.ledger.entrants()
         passing = [entrant.branch for entrant in entrants if entrant.trial and entrant.trial.passed]
@@ -353,16 +355,17 @@ class _Search(Generic[Note]):
     # ── steering ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _steered(self) -> None:
-        """The user has said something: promote what is known, drop what is excluded now."""
+        """The user has said something: promote what is known, drop what is excluded now, or stop."""
         for name in sorted(self.steering.promoted - self.promoted):
             if (branch := self.ledger.known.get(name)) is not None and not self.draining:
                 self.promoted.add(name)
                 if name not in self.ledger.kept:
-                    self._start(self.mending, self._promote(branch))
+                    self.crew.start(self.crew.mending, self._promote(branch))
         for name, job in list(self.jobs.items()):
             if self.steering.standing(self.ledger.known[name]) is Standing.EXCLUDED:
                 self.dropped.add(name)
                 job.cancel()
+        self.crew.look()
 
     async def _promote(self, branch: Branch) -> None:
         """Give a branch a rollout of its own, beyond the budget, and see it through."""
@@ -380,7 +383,7 @@ class _Search(Generic[Note]):
             for place in places[:1]:
                 await self._patch(place, 1, granted=True)
             own = {place.id for place in places} | {branch.id}
-            await self._until(lambda: not any(self._open(name) for name in own))
+            await self.crew.until(lambda: not any(self._open(name) for name in own))
         finally:
             self.promoting -= 1
 
@@ -429,7 +432,7 @@ class _Search(Generic[Note]):
         self.outbox.append(item)
         self.wake.set()
         if self._used_up():
-            self._change()
+            self.crew.look()
 
     def _find(self, branch: Branch) -> None:
         self.ledger.find(branch)
@@ -442,30 +445,4 @@ class _Search(Generic[Note]):
         elif ends and not (stage is Stage.LOCALIZE and self.ledger.living(name)):
             self.ledger.dead.add(name)
         self._tell(Failed(name, stage, error.message))
-        self._change()
-
-    def _start(self, kind: set[asyncio.Task[None]], job: Coroutine[object, object, None]) -> None:
-        def ended(task: asyncio.Task[None]) -> None:
-            kind.discard(task)
-            if not task.cancelled():
-                self.broken = self.broken or task.exception()
-            self._change()
-
-        task = asyncio.ensure_future(job)
-        kind.add(task)
-        task.add_done_callback(ended)
-
-    def _change(self) -> None:
-        """Let everybody who waits for something look again."""
-        if not self.turn.done():
-            self.turn.set_result(None)
-
-    async def _until(self, true: Callable[[], bool]) -> None:
-        while True:
-            if self.broken is not None:
-                raise self.broken
-            if true():
-                return
-            if self.turn.done():
-                self.turn = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self.turn)
+        self.crew.look()

@@ -129,8 +129,8 @@ class Failed:
 class Halt(StrEnum):
     """Why a search stopped.
 
-    Candidates agree and pass; the rollouts, or the allowance, are used up; there is nothing to go on with; or the
-    model's server can't be used any more.
+    Candidates agree and pass; the rollouts, or the allowance, are used up; there is nothing to go on with; the
+    model's server can't be used any more; or whoever steers it has said so.
     """
 
     SETTLED = "settled"
@@ -138,6 +138,7 @@ class Halt(StrEnum):
     ALLOWANCE = "allowance"
     EXHAUSTED = "exhausted"
     TROUBLE = "trouble"
+    STEERED = "steered"
 
 
 @dataclass(frozen=True, slots=True)

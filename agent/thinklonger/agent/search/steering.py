@@ -46,6 +46,7 @@ class Steering:
         self.pinned = frozenset(pinned)
         self.excluded = frozenset(excluded)
         self.promoted = frozenset(promoted)
+        self.stopped = False
         self._listener: Callable[[], None] | None = None
 
     def pin(self, *places: Place) -> None:
@@ -61,6 +62,11 @@ class Steering:
     def promote(self, branch: str) -> None:
         """Let a branch go on, whatever the judge says; it gets a rollout of its own if the budget has none left."""
         self.promoted |= {branch}
+        self._tell()
+
+    def stop(self) -> None:
+        """End the search now; what it has found so far is ranked and told."""
+        self.stopped = True
         self._tell()
 
     def listen(self, listener: Callable[[], None] | None) -> None:
