@@ -333,7 +333,7 @@ async def test_an_unfinished_turn_is_gone_on_with(product: Product) -> None:
 
 
 async def test_a_client_that_asks_again_gets_the_answer() -> None:
-    """Where no turn can be gone on with, a turn that shows the thinking and one that asks on get that reply's answer."""
+    """Where no turn can be gone on with, a turn that shows the thinking and one that asks get that reply's answer."""
     replies = tuple(ScriptedReply(think=f"{word} is {THINK}", answer=word) for word in ("red", "green", "blue"))
     script = Script(rules=(Rule(last="files", replies=replies),))
     async with serve(script, dialect=Product.OLLAMA) as server:
@@ -349,7 +349,7 @@ async def test_a_client_that_asks_again_gets_the_answer() -> None:
 
 
 async def test_llama_cpp_goes_on_with_an_assistants_turn_unasked() -> None:
-    """A conversation that ends with an assistant's turn is gone on with there, flag or not."""
+    """A conversation that ends with an assistant's turn is gone on with."""
     body = asks() | {"messages": [*asks()["messages"], {"role": "assistant", "content": "<answer>\nshop/"}]}
     async with serve(
         Script(rules=(Rule(replies=(ScriptedReply(answer=ANSWER),)),)), dialect=Product.LLAMA_CPP
