@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from thinklonger.agent.execution.behaviour import Comparison, Observation, Origin, OutcomeKind, Runner
+from thinklonger.agent.execution.behaviour import Comparison, Observation, Origin, OutcomeKind, Runner, untested_order
 from thinklonger.agent.messages import LANGUAGES, render
 
 Compared = Callable[..., Awaitable[Comparison]]
@@ -712,6 +712,23 @@ async def test_what_an_object_keeps_inside_is_not_behaviour(compared: Compared) 
     parted = next(item for item in found.differences)
     assert found.inputs[parted.input].receiver
     assert "Queue(); .add(" in str(parted.message.params["call"])
+
+
+async def test_a_method_that_only_meets_its_own_traces_is_named(compared: Compared) -> None:
+    """An edited method that no test calls after another one has changed the object is said to be untested there."""
+    edit = [("self._items.append((name,))", "self._items.append((0, name))")]
+    found = await compared(QUEUE, QUEUE_TESTS, edit)
+    (name,) = found.behaviours
+    assert untested_order(found, name) == "Queue.add"
+    further = """
+    def test_again():
+        queue = filled("x", "y")
+        queue.take_away()
+        queue.add("b")
+        assert queue.take() == "b"
+    """
+    found = await compared(QUEUE, QUEUE_TESTS + further, edit)
+    assert untested_order(found, name) == ""
 
 
 async def test_an_object_that_tells_nothing_is_looked_into(compared: Compared) -> None:

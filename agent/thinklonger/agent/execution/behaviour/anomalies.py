@@ -59,6 +59,34 @@ def anomalies_of(comparison: Comparison, names: Sequence[str]) -> dict[str, Anom
     }
 
 
+def untested_order(comparison: Comparison, name: str) -> str:
+    """An edited method that changes an object, and that no test calls once another method has changed it; or nothing.
+
+    An object's methods meet in what it keeps. Where other methods change it as well, a test that only ever calls the
+    edited one on objects fresh from it says nothing of how they get on with each other.
+    """
+    histories = [
+        (given.function, given.steps, outcome.moved)
+        for given, outcome in zip(comparison.inputs, comparison.behaviours.get(name, ()), strict=False)
+        if given.origin.recorded and len(given.steps) == len(outcome.moved) > 0
+    ]
+    for kind in sorted({kind for kind, _, _ in histories}):
+        moving: dict[str, bool] = {}
+        later: set[str] = set()
+        for _, steps, moved in (history for history in histories if history[0] == kind):
+            before: set[str] = set()
+            for (method, edited), changes in list(zip(steps, moved, strict=True))[1:]:
+                if before - {method}:
+                    later.add(method)
+                if changes:
+                    moving[method] = edited
+                    before.add(method)
+        alone = sorted(method for method, edited in moving.items() if edited and method not in later)
+        if len(moving) > 1 and alone:
+            return f"{kind}.{alone[0]}"
+    return ""
+
+
 def raised_in(outcome: CallOutcome) -> set[str]:
     """The types of the exceptions that a call, or one of a history's calls, ends with."""
     if outcome.kind is OutcomeKind.RAISED:

@@ -44,7 +44,7 @@ class _Input(msgspec.Struct, frozen=True):
     arguments: list[object]
     origin: Origin
     seed: int = -1
-    steps: list[tuple[str, list[str], list[object]]] = []
+    steps: list[tuple[str, list[str], list[object], bool]] = []
 
 
 class _Outcome(msgspec.Struct, frozen=True):
@@ -55,6 +55,7 @@ class _Outcome(msgspec.Struct, frozen=True):
     changed: list[tuple[int, object]] = []
     printed: str = ""
     odd: str = ""
+    moved: list[bool] = []
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -166,10 +167,9 @@ def _compared(answer: _Answer, survivors: Sequence[Survivor], seconds: float) ->
 def _input(given: _Input) -> CallInput:
     arguments = tuple(cast("list[Plain]", given.arguments))
     if given.steps:
-        steps = [(name, names, cast("list[Plain]", forms)) for name, names, forms in given.steps]
-        return CallInput(
-            given.function, history(given.function, steps), (), given.origin, receiver=True, seed=given.seed
-        )
+        words = history(given.function, [(name, names, cast("list[Plain]", of)) for name, names, of, _ in given.steps])
+        steps = tuple((name, edited) for name, _, _, edited in given.steps)
+        return CallInput(given.function, words, (), given.origin, receiver=True, seed=given.seed, steps=steps)
     receiver = bool(given.names) and given.names[0] == "self"
     words = call(given.function, given.names, arguments)
     return CallInput(given.function, words, arguments, given.origin, receiver, given.seed)
@@ -204,6 +204,7 @@ def _outcome(outcome: _Outcome, given: _Input, *, whole: bool) -> CallOutcome:
         value=value,
         exception=outcome.exception,
         changed=cast("Plain", [[place, form] for place, form in outcome.changed]),
+        moved=tuple(outcome.moved),
     )
 
 

@@ -84,6 +84,7 @@ class CallInput:
     `receiver`: whether the first argument is the object that the method is called on, or the input is a whole history
     of calls of one object, which has no arguments of its own. `seed`: where among the inputs
     the recorded call stands that a varied one was made of, -1 for recorded ones and where that was not kept.
+    `steps`: the calls of a history, the constructor first, and whether some candidate edits the method.
     """
 
     function: str
@@ -92,6 +93,7 @@ class CallInput:
     origin: Origin
     receiver: bool = False
     seed: int = -1
+    steps: tuple[tuple[str, bool], ...] = ()
 
 
 class OutcomeKind(StrEnum):
@@ -108,7 +110,8 @@ class OutcomeKind(StrEnum):
 class CallOutcome:
     """How one call ended: `value` returned, or the exception's type; arguments that it `changed`; what it printed.
 
-    `digest` is equal for two calls that behave alike to their caller.
+    `digest` is equal for two calls that behave alike to their caller. `moved`: of a history that a test made, which of
+    its calls changed the object.
     """
 
     kind: OutcomeKind
@@ -117,6 +120,7 @@ class CallOutcome:
     value: Plain = None
     exception: str = ""
     changed: Plain = None
+    moved: tuple[bool, ...] = ()
 
 
 Behaviour: TypeAlias = tuple[CallOutcome, ...]

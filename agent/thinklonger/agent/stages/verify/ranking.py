@@ -47,6 +47,7 @@ from thinklonger.agent.execution.behaviour import (
     OutcomeKind,
     anomalies_of,
     difference_between,
+    untested_order,
 )
 from thinklonger.agent.types import Agreement, Label, Message
 
@@ -306,9 +307,17 @@ def doubts_about(groups: Sequence[Group], evidence: Evidence, thresholds: Thresh
         doubts.append(Message("verdict.cut-short", {"count": evidence.tried}))
     if groups[0].moving and not _moved_rightly(groups[0], evidence, thresholds):
         doubts.append(Message("verdict.moved"))
-    if groups[0].anomalies.promises:
-        doubts.append(Message("verdict.promise-broken", {"relation": ", ".join(groups[0].anomalies.promises)}))
-    return tuple(doubts)
+    return (*doubts, *_odd(groups[0], comparison))
+
+
+def _odd(group: Group, comparison: Comparison | None) -> tuple[Message, ...]:
+    """What the comparison shows of a behaviour that no rival is needed for."""
+    found: list[Message] = []
+    if comparison is not None and (method := untested_order(comparison, group.members[0].id)):
+        found.append(Message("verdict.untested-order", {"method": method}))
+    if group.anomalies.promises:
+        found.append(Message("verdict.promise-broken", {"relation": ", ".join(group.anomalies.promises)}))
+    return tuple(found)
 
 
 def _moved_rightly(group: Group, evidence: Evidence, thresholds: Thresholds) -> bool:

@@ -28,6 +28,7 @@ MOST = 120  # objects of all tests that are followed
 PROBES = 4  # methods without arguments that tests call: they bring out what is inside
 AGAIN = 3  # times that a probe is called in a row, too: what it takes away, it may take away wrongly
 EDITS = 3  # changes to the order of calls that one history gets, at most
+PLAYED, FREELY = 3, (3, 7)  # of so many, one is made of any calls in any order: so many calls
 ARGUED = 3  # of so many variations, one has other arguments, the others another order of calls
 _PLAIN = (int, float, str, bytes, bool, complex, type(None), type, types.FunctionType, types.BuiltinFunctionType)
 _HARMLESS = frozenset({"datetime", "decimal", "fractions", "pathlib", "re", "uuid"})
@@ -36,10 +37,11 @@ _HARMLESS = frozenset({"datetime", "decimal", "fractions", "pathlib", "re", "uui
 class Step:
     """One call of one object: the function, and its arguments behind the receiver."""
 
-    def __init__(self, function: types.FunctionType, arguments: list[Value]) -> None:
-        """Take what the class's docstring says."""
+    def __init__(self, function: types.FunctionType, arguments: list[Value], *, edited: bool = False) -> None:
+        """Take what the class's docstring says; `edited`: some candidate edits the function."""
         self.function = function
         self.arguments = arguments
+        self.edited = edited
 
 
 class History:
@@ -235,7 +237,7 @@ def _with_others(found: list[History], places: list[tuple[int, int]], varied: li
     for item in varied:
         place, number = places[item.seed]
         steps = list(found[place].steps)
-        steps[number] = Step(steps[number].function, item.arguments)
+        steps[number] = Step(steps[number].function, item.arguments, edited=steps[number].edited)
         yield Changed(place, steps, broken=item.broken, edge=item.edge)
 
 
@@ -247,8 +249,11 @@ def _reordered(found: list[History], looks: list[Step], limit: int, rng: random.
     for count in range(4 * limit):
         place = count % len(found)
         steps = list(found[place].steps)
-        for _ in range(rng.randint(1, EDITS)):
-            _edit(steps, pool, rng)
+        if count % PLAYED == 0:
+            steps = [steps[0], *(pool[rng.randrange(len(pool))] for _ in range(rng.randint(*FREELY)))]
+        else:
+            for _ in range(rng.randint(1, EDITS)):
+                _edit(steps, pool, rng)
         look = [looks[rng.randrange(len(looks))]] if looks else []
         yield Changed(place, [*steps, *look])
 

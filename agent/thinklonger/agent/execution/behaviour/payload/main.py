@@ -229,7 +229,8 @@ def chosen_inputs(work: Work) -> tuple[list[Input], list[dict[str, Value]]]:
     for lives in by_kind.values():
         first = len(inputs)
         for history in lives:
-            inputs.append(Played(history.kind, history.steps, work.shown.get(history.kind, set())))
+            shown = work.shown.get(history.kind, set())
+            inputs.append(Played(history.kind, history.steps, shown, traced=True))
             notes.append(_note(inputs[-1], "red" if history.test in work.red else "green"))
         made.append(_varied_histories(work, lives, limit, first, time.monotonic() + share))
     for group in by_function.values():
@@ -296,7 +297,7 @@ def _worth_trying(work: Work, function: types.FunctionType) -> list[Value]:
 def _note(given: Input, origin: str, seed: int = -1) -> dict[str, Value]:
     if isinstance(given, Played):
         steps = [
-            [step.function.__name__, list(code.co_varnames[1 : 1 + len(step.arguments)]), form]
+            [step.function.__name__, list(code.co_varnames[1 : 1 + len(step.arguments)]), form, step.edited]
             for step, code, form in zip(given.steps, given.codes, given.forms)
         ]
         function = given.kind.__qualname__

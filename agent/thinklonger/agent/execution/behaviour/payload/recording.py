@@ -159,7 +159,8 @@ class Recorder:
 
     def _step(self, frame: types.FrameType) -> Step | None:
         call = self._snapshot(frame, first=1)
-        return None if call is None else Step(call.function, call.arguments)
+        edited = self.kinds.get(frame.f_code) == EDITED
+        return None if call is None else Step(call.function, call.arguments, edited=edited)
 
     def _snapshot(self, frame: types.FrameType, first: int = 0) -> Call | None:
         """The call of a frame with copies of its arguments, those before `first` left out; None where it can't be."""

@@ -72,7 +72,7 @@ def _received(line: bytes, functions: dict[tuple[str, str], types.FunctionType])
         parts = pickle.loads(data)  # noqa: S301 (the sandbox's own)
         if isinstance(what, tuple):
             return Call(functions[what], parts, test)
-        return History(what, [Step(functions[name], arguments) for name, arguments in parts], test)
+        return History(what, [Step(functions[name], items, edited=edited) for name, items, edited in parts], test)
     except Exception:  # noqa: BLE001 (an object's own unpickling may raise anything; such a call is left out)
         return None
 
@@ -90,7 +90,7 @@ def _packed(call: Call) -> bytes:
 
 def _packed_history(history: History) -> bytes:
     names = [(step.function.__module__, step.function.__qualname__) for step in history.steps]
-    steps = list(zip(names, (step.arguments for step in history.steps)))
+    steps = [(name, step.arguments, step.edited) for name, step in zip(names, history.steps)]
     return _line(history.kind, history.test, steps)
 
 

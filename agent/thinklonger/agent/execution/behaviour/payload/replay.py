@@ -51,6 +51,8 @@ class Input:
         self.forms = [canonical(item) for item in clone(arguments, {})]
         self.texts = [text(form) for form in self.forms]
 
+        self.moved: list[bool] = []
+
     def value(self, arguments: list[Value]) -> Value:
         """What the call returns, in canonical form; raises whatever it raises."""
         return canonical(invoke(self.function, self.code, arguments))
@@ -59,22 +61,28 @@ class Input:
 class Played(Input):
     """A history that candidates are given: the constructor, then call after call, whatever the one before did."""
 
-    def __init__(self, kind: type, steps: list[Step], shown: set[str]) -> None:
-        """`shown` are the attributes that count at the end."""
+    def __init__(self, kind: type, steps: list[Step], shown: set[str], *, traced: bool = False) -> None:
+        """`shown` are the attributes that count at the end; `traced`: it is seen which calls change the object."""
         super().__init__(steps[0].function, [step.arguments for step in steps])
         self.kind = kind
         self.steps = steps
         self.codes = [step.function.__code__ for step in steps]
         self.shown = shown
+        self.traced = traced
 
     def value(self, arguments: list[Value]) -> Value:
         """What each call answers, what is public of the object then, and what test functions were told."""
         positional, keywords = arranged(self.codes[0], [None, *arguments[0]])
         target = self.kind(*positional[1:], **keywords)
-        said = [
-            self._answer(target, step.function, code, items)
-            for step, code, items in zip(self.steps[1:], self.codes[1:], arguments[1:])
-        ]
+        said: list[Value] = []
+        self.moved = [True] if self.traced else []
+        before = self._inside(target)
+        for step, code, items in zip(self.steps[1:], self.codes[1:], arguments[1:]):
+            said.append(self._answer(target, step.function, code, items))
+            if self.traced:
+                after = self._inside(target)
+                self.moved.append(after != before)
+                before = after
         state = state_of(target) or {}
         shown = [[name, self._form(state[name])] for name in sorted(state) if name in self.shown]
         told = [canonical(item) for items in arguments for item in items if isinstance(item, _TOLD)]
@@ -88,6 +96,9 @@ class Played(Input):
             raise
         except BaseException as error:  # noqa: BLE001 (whatever the code under test raises is its outcome)
             return {"raised": type(error).__name__, "said": said_by(error)}
+
+    def _inside(self, target: Value) -> str:
+        return text(canonical(state_of(target))) if self.traced else ""
 
     def _form(self, value: Value) -> Value:
         return canonical(value, frozenset({self.kind}))
@@ -153,11 +164,12 @@ def outcome(given: Input, seconds: float) -> dict[str, Value]:
 
 def _result(given: Input, arguments: list[Value]) -> dict[str, Value]:
     try:
-        return {"kind": "returned", "value": given.value(arguments)}
+        said: dict[str, Value] = {"kind": "returned", "value": given.value(arguments)}
     except Hang:
         raise
     except BaseException as error:  # noqa: BLE001 (whatever the code under test raises is its outcome)
         return {"kind": "raised", "exception": type(error).__name__, "said": said_by(error)}
+    return {**said, "moved": given.moved} if given.moved else said
 
 
 def said_by(error: BaseException) -> Value:
