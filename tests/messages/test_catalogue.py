@@ -38,7 +38,9 @@ COMMANDS = (
 )
 
 FAMILIES: dict[str, set[str]] = {
-    "doctor.topic-": {"build", "egress", "environment", "git", "note", "proof", "python", "sandbox"},
+    "doctor.topic-": {"adapters", "build", "cancel", "context", "egress", "engine", "environment", "git", "gpu",
+                      "logprobs", "note", "prefix", "proof", "python", "sandbox", "server", "several", "state",
+                      "thinking", "tokenizer"},
     "event.begins-": {Stage.PATCH, Stage.VERIFY},
     "event.closing-": set(Closing),
     "event.dialect-": set(Dialect),
