@@ -97,7 +97,9 @@ async def ask_locations(asking: Asking, task: Task, parent: Branch, *, rounds: i
     """
     asking, room = window(await asking.model.facts(), asking)
     resolve = _resolver(task.repository.paths())
-    searcher = Searcher(task.repository, near=parent.files, resolve=resolve)
+    ranked = task.localization.files if task.localization is not None else ()
+    near = tuple(dict.fromkeys((*parent.files, *(rank.path for rank in ranked))))
+    searcher = Searcher(task.repository, near=near, resolve=resolve)
     stage = _Stage(asking, task, parent, max(1, rounds), room, counter(asking.model), resolve, searcher)
     stage.streams.add(_first(stage))
     async with aclosing(stage.streams.items()) as items:
