@@ -103,11 +103,11 @@ def choose(
     if memory is None:
         return contexts[0], counts[0]
     room = memory - size - _KEPT_FREE
-    for tokens, count in (
-        (tokens, count) for tokens in contexts for count in counts if count > 1 or tokens == contexts[-1]
-    ):
-        if tokens * count * facts.token_bytes <= room:
-            return tokens, count
+    for tokens in contexts:
+        for count in counts:
+            alone = count == 1 < counts[0] and tokens > contexts[-1]
+            if not alone and tokens * count * facts.token_bytes <= room:
+                return tokens, count
     return contexts[-1], counts[-1]
 
 

@@ -47,7 +47,7 @@ def read_gguf(path: Path) -> GgufFacts:
     with path.open("rb") as file:
         try:
             return _facts(_keys(file))
-        except (struct.error, UnicodeDecodeError, MemoryError, OverflowError) as why:
+        except (struct.error, UnicodeDecodeError, MemoryError, OverflowError, RecursionError) as why:
             raise NotGgufError("head", str(why)) from None
 
 
