@@ -1,10 +1,13 @@
 """HTTP/1.1 for a replay server: one connection over asyncio, which notices at once when its client leaves."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+
+import msgspec
+
+_ENCODER = msgspec.json.Encoder()
 
 MOST_HEAD = 64 * 1024
 MOST_BODY = 64 * 1024 * 1024
@@ -138,7 +141,7 @@ class Connection(asyncio.StreamReaderProtocol):
 
 def encoded(body: object) -> bytes:
     """The body in compact JSON."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(body)
 
 
 def _head(status: int, headers: Mapping[str, str]) -> bytes:
