@@ -688,6 +688,22 @@ def test_excluding_a_file_ends_what_is_under_way_there() -> None:
     assert all(entrant.branch.id.startswith("u2.") for entrant in run.stopped.ranking)
 
 
+def test_an_excluded_patch_is_not_run_until_it_is_promoted() -> None:
+    """A patch of an excluded place is pruned, not run; promoted, it is run like any other."""
+    excluded = [Place(PurePosixPath(f"u1.l1.p{number}.py")) for number in (1, 2)]
+    steering = Steering(excluded=excluded)
+
+    def hear(item: Happening) -> None:
+        if isinstance(item, Pruned) and item.branch.id == "u1.l1.p1":
+            steering.promote("u1.l1.p1")
+
+    script = Script(seconds=lambda name: int(name[-1]))
+    plan = plan_for(Strategy.DEV_SEARCH, budget=3, samples=1, keep=1)
+    run = search(script, plan, steering=steering, hear=hear)
+    assert run.ids(Pruned) == ["u1.l1.p1", "u1.l1.p2"]
+    assert sorted(run.ids(Verified)) == ["u1.l1.p1", "u1.l1.p3"]
+
+
 @pytest.mark.parametrize("stage", [Stage.UNDERSTAND, Stage.LOCALIZE])
 def test_a_search_can_start_from_a_branch(stage: Stage) -> None:
     """Restarted from files or places of an earlier search, nothing before them is asked again."""

@@ -22,7 +22,7 @@ async def together(jobs: Iterable[Coroutine[object, object, object]]) -> None:
 
 async def end(tasks: Iterable["asyncio.Task[object]"]) -> None:
     """Cancel tasks and wait until they are over, whatever they make of it."""
-    running = [task for task in tasks if not task.done()]
-    for task in running:
+    ending = list(tasks)
+    for task in ending:
         task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+    await asyncio.gather(*ending, return_exceptions=True)
