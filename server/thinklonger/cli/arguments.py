@@ -246,7 +246,7 @@ def _doctor(parser: argparse.ArgumentParser, words: Words) -> None:
 
 def _runs(parser: argparse.ArgumentParser, words: Words) -> None:
     actions = parser.add_subparsers(dest="action", metavar="COMMAND", title=words.say("help.commands"))
-    for name in ("list", "show", "verify"):
+    for name in ("list", "show", "verify", "resume"):
         action = actions.add_parser(
             name,
             help=words.say(f"help.runs-{name}"),
@@ -261,6 +261,8 @@ def _runs(parser: argparse.ArgumentParser, words: Words) -> None:
             if name == "verify":
                 which.add_argument("--repo", metavar="DIR", dest="moved", help=words.say("help.moved"))
                 _sandbox(which, words)
+            elif name == "resume":
+                which.add_argument("--apply", action="store_true", help=words.say("help.apply"))
         _json(action.add_argument_group(words.say("help.group-result")), words)
         _general(action, words)
 

@@ -3,14 +3,14 @@
 import asyncio
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thinklonger.agent.config.places import state_directory
 from thinklonger.agent.config.values import is_weights_file
 from thinklonger.agent.errors import InternalError, SandboxError, UsageError
-from thinklonger.agent.trace import run_folder
+from thinklonger.agent.trace import find_run, run_folder
 from thinklonger.agent.trace.events import (
     Event,
     ExecutionUnavailable,
@@ -31,7 +31,7 @@ from thinklonger.cli.views import view_for
 from thinklonger.cli.words import clean_line
 
 if TYPE_CHECKING:  # the pipeline is heavy; only who runs a job imports it
-    from thinklonger.agent.pipeline import GivenReproduction
+    from thinklonger.agent.pipeline import GivenReproduction, Request
 
 BUILTIN = "builtin"
 CANCELLED = 130
@@ -72,6 +72,17 @@ def resolve(desk: Desk) -> int:
     return _report_patch(*_run("resolve", desk), desk)
 
 
+def resume(desk: Desk) -> int:
+    """Run `thinklonger runs resume`: an interrupted run goes on, and ends as `resolve` does."""
+    from thinklonger.agent.pipeline.resuming import continued  # noqa: PLC0415 (heavy: few resume)
+
+    folder = find_run(state_directory(desk.settings), desk.options.run)
+    request = continued(folder, api_key=desk.surroundings.api_key)
+    if request.settings.engine != BUILTIN:
+        request = replace(request, answer_now=asyncio.Event())
+    return _report_patch(*_watched("resolve", request, desk), desk)
+
+
 def verify(desk: Desk) -> int:
     """Run `thinklonger verify`."""
     return _report_patch(*_run("verify", desk), desk)
@@ -90,7 +101,7 @@ def _report_patch(seen: _Seen, code: int, desk: Desk) -> int:
         desk.out.show(report.resolved(finished, folder, desk.words))
     verified = bool(finished.patch) and finished.label is Label.VERIFIED
     if desk.options.apply:
-        _apply(finished, desk)
+        _apply(finished, Path(seen.started.repository) if seen.started else desk.repository, desk)
     return 0 if verified else _negative(seen)
 
 
@@ -156,6 +167,12 @@ def _run(job: str, desk: Desk) -> tuple[_Seen, int]:
         api_key=desk.surroundings.api_key,
         answer_now=asyncio.Event() if with_model else None,
     )
+    return _watched(job, request, desk, problems)
+
+
+def _watched(job: str, request: "Request", desk: Desk, problems: tuple[Message, ...] = ()) -> tuple[_Seen, int]:
+    """Run a job as it was asked for, in front of a view."""
+    with_model = request.answer_now is not None
     before = (*desk.problems, *problems)
     if not desk.options.quiet:
         tell(before, desk.err, desk.words)
@@ -249,7 +266,7 @@ def _folder(seen: _Seen, desk: Desk) -> Path | None:
     return run_folder(state_directory(desk.settings), seen.started.run_id) if seen.started else None
 
 
-def _apply(finished: RunFinished, desk: Desk) -> None:
+def _apply(finished: RunFinished, root: Path, desk: Desk) -> None:
     """Write a verified patch into the user's tree, all of it or nothing; raises EditError."""
     words = desk.words
     if not finished.patch:
@@ -261,6 +278,6 @@ def _apply(finished: RunFinished, desk: Desk) -> None:
         return
     from thinklonger.agent.edits import DirectoryTree, parse_diff, write_changes  # noqa: PLC0415 (only for --apply)
 
-    write_changes(parse_diff(finished.patch, DirectoryTree(desk.repository)), desk.repository)
-    applied = words.say("report.applied", folder=clean_line(str(desk.repository)))
+    write_changes(parse_diff(finished.patch, DirectoryTree(root)), root)
+    applied = words.say("report.applied", folder=clean_line(str(root)))
     desk.err.show([line(good(f"{words.mark('✓')} "), applied)])

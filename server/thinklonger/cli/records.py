@@ -27,12 +27,16 @@ _JOB_WIDTH = 9
 
 
 def runs(desk: Desk) -> int:
-    """Run `thinklonger runs list`, `runs show` or `runs verify`."""
+    """Run `thinklonger runs list`, `runs show`, `runs verify` or `runs resume`."""
     match desk.options.action:
         case "list":
             return _list(desk)
         case "show":
             return _show(desk)
+        case "resume":
+            from thinklonger.cli.jobs import resume  # noqa: PLC0415 (it runs tests: heavy)
+
+            return resume(desk)
         case _:
             from thinklonger.cli.recheck import verify  # noqa: PLC0415 (it runs tests: heavy)
 

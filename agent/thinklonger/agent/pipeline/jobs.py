@@ -15,7 +15,7 @@ from thinklonger.agent.pipeline.keeping import Keep, slimmed
 from thinklonger.agent.pipeline.request import Request
 from thinklonger.agent.pipeline.survey import Survey
 from thinklonger.agent.trace import Recorder, new_run_id
-from thinklonger.agent.trace.events import Event, RunCancelled, RunFailed, RunFinished, RunStarted
+from thinklonger.agent.trace.events import Event, RunCancelled, RunFailed, RunFinished, RunResumed, RunStarted
 from thinklonger.agent.types import Label, StopReason
 
 BUILTIN = "builtin"
@@ -69,6 +69,10 @@ async def _resolve(request: Request, stack: AsyncExitStack, keep: Keep) -> Async
         from thinklonger.agent.pipeline.served import Served  # noqa: PLC0415 - the same
 
         repair = Served(trial, keep=keep, model=await stack.enter_async_context(open_model(request)))
+    if request.continues is not None:
+        from thinklonger.agent.pipeline.resuming import read_memory  # noqa: PLC0415 - few runs are resumed
+
+        repair.memory = read_memory(request.continues)
     async for event in repair.search():
         yield event
     async for event in repair.prove():
@@ -125,10 +129,12 @@ async def _recorded(name: str, request: Request, job: Job) -> AsyncGenerator[Eve
     """Run a job with its record; see `resolve` for what the stream promises."""
     started = time.monotonic()
     settings = request.settings
-    with Recorder.create(state_directory(settings), new_run_id()) as recorder:
+    resumed = request.continues
+    state = state_directory(settings)
+    with Recorder.reopen(resumed) if resumed else Recorder.create(state, new_run_id()) as recorder:
         ended = False
         try:
-            first = RunStarted(
+            first: Event = RunStarted(
                 run_id=recorder.run_id,
                 job=name,
                 issue=request.issue,
@@ -136,7 +142,12 @@ async def _recorded(name: str, request: Request, job: Job) -> AsyncGenerator[Eve
                 engine=settings.engine,
                 budget=settings.search.budget,
                 version=__version__,
+                settings=settings,
+                whole=not (request.overlay or request.reproduction or request.patch),
             )
+            if resumed:
+                yield first  # its record has it already
+                first = RunResumed(__version__)
             recorder.append(first)
             yield first
             with boundary(InternalError, "pipeline.internal"):

@@ -14,6 +14,7 @@ from thinklonger.agent.execution import Runner, Screened, ScreenResult
 from thinklonger.agent.execution.behaviour import Comparison, Observation, Survivor, compare
 from thinklonger.agent.execution.behaviour import Runner as ObservedRunner
 from thinklonger.agent.pipeline.keeping import Keep
+from thinklonger.agent.pipeline.memory import Memory
 from thinklonger.agent.pipeline.patience import BRIEF_SHARE, brief_seconds, in_two_looks
 from thinklonger.agent.pipeline.trial import Trial, Workshop
 from thinklonger.agent.protocols import Proposer, Task
@@ -78,6 +79,7 @@ class Repair:
 
     survey: Trial
     keep: Keep | None = None
+    memory: Memory = field(default_factory=Memory)
     survivors: dict[str, Proposal] = field(default_factory=dict[str, Proposal])
     proofs: dict[str, Proof] = field(default_factory=dict[str, Proof])
     receipts: dict[str, Receipt] = field(default_factory=dict[str, Receipt])
@@ -118,7 +120,7 @@ class Repair:
         announced: list[Event] = []
 
         async def layers(stream: AsyncIterator[Proposal]) -> AsyncIterator[Screened]:
-            async for proposal in stream:
+            async for proposal in self._untried(stream):
                 candidate = proposal.candidate
                 proposals[candidate.id] = proposal
                 self.heaviest = max(self.heaviest, candidate.prior)
@@ -149,7 +151,7 @@ class Repair:
                 while announced:
                     yield announced.pop(0)
                 result = checked.result
-                self.tried = checked.progress.checked
+                self.tried += 1
                 yield _screening_of(result, tests)
                 if checked.kept:
                     self.survivors[result.id] = proposals[result.id]
@@ -158,6 +160,14 @@ class Repair:
                 if enough(checked.progress):
                     self.exhausted = False
         self.stop = StopReason.EXHAUSTED if self.exhausted else StopReason.BUDGET
+
+    async def _untried(self, proposals: AsyncIterator[Proposal]) -> AsyncIterator[Proposal]:
+        """Those of the proposals that no earlier attempt at this run has seen fail."""
+        async for proposal in proposals:
+            if proposal.diff in self.memory.failed:
+                self.tried += 1
+            else:
+                yield proposal
 
     def _screening(self, reproduction: Reproduction) -> tuple[tuple[str, ...], float]:
         """The tests that every candidate runs, the red ones first, and how long a candidate may take.

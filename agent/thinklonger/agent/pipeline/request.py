@@ -20,9 +20,9 @@ class GivenReproduction:
 class Request:
     """An issue of a repository. `overlay` is text that editors hold and the disk does not.
 
-    `reproduction` stands in place of whatever would be looked for; `patch` is a unified diff to verify. `api_key` is
-    for the model's server and nobody else. `answer_now` is set by the user's wish to end the thinking that goes on;
-    who has heeded it clears it.
+    `reproduction` stands in place of whatever would be looked for; `patch` is a unified diff to verify. `continues` is
+    the folder of an interrupted run's record, which goes on. `api_key` is for the model's server and nobody else.
+    `answer_now` is set by the user's wish to end the thinking that goes on; who has heeded it clears it.
     """
 
     repository: Path
@@ -31,5 +31,6 @@ class Request:
     overlay: Layer | None = None
     reproduction: GivenReproduction | None = None
     patch: str = ""
+    continues: Path | None = None
     api_key: str = field(default="", repr=False)
     answer_now: asyncio.Event | None = None

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from thinklonger.agent.config import Effort, ThinkingSettings
 from thinklonger.agent.edits import layer_of, render_diff
+from thinklonger.agent.pipeline.memory import Memory
 from thinklonger.agent.pipeline.telling import Teller
 from thinklonger.agent.pipeline.trial import Trial as Survey
 from thinklonger.agent.protocols import Asked, Asking, Branch, ChatModel, Heard, Rejected, Reward, Task
@@ -79,9 +80,9 @@ class Decisions:
     tests: tuple[str, ...]
     seconds_per_test: float
     flags: Callable[[Proposal], int]
+    memory: Memory = field(default_factory=Memory)
     proposals: dict[str, Proposal] = field(default_factory=dict[str, Proposal])
     passed: dict[str, Proposal] = field(default_factory=dict[str, Proposal])
-    scores: dict[str, Score] = field(default_factory=dict[str, Score])
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
 
     def understand(self, draw: Draw) -> Found:
@@ -116,13 +117,16 @@ class Decisions:
             return
         started = time.monotonic()
         layer = {**self.survey.base, **layer_of(candidate.changes)}
-        ran = (await workshop.harness.run(self.tests, layer=layer, seconds_per_test=self.seconds_per_test)).run
+        ran = self.memory.runs.get(patch.id)
+        if ran is None:
+            ran = (await workshop.harness.run(self.tests, layer=layer, seconds_per_test=self.seconds_per_test)).run
         green = {result.id for result in ran.results if result.outcome.green}
         red = tuple(result for result in ran.results if result.outcome.red)
         own = frozenset(reproduction.tests)
         run = self.runs[patch.id] = Run(ran, red, own)
         passed = ran.complete and not red and own <= green
-        yield Noted(CandidateTested(patch.id, "screening", len(green), len(red), time.monotonic() - started))
+        seconds = time.monotonic() - started
+        yield Noted(CandidateTested(patch.id, "screening", len(green), len(red), seconds, run=ran))
         if passed:
             self.passed[patch.id] = proposal
         else:
@@ -139,10 +143,11 @@ class Decisions:
 
     async def score(self, stage: Stage, branches: Sequence[Branch]) -> Sequence[Score]:
         """Judge decisions; see `search.Steps`."""
+        known = [self.memory.scores[branch.id] for branch in branches if branch.id in self.memory.scores]
+        if len(known) == len(branches):
+            return known
         reward = self.outcome if stage is Stage.PATCH else self.process
-        scores = await reward.score(self.task, branches)
-        self.scores.update({branch.id: score for branch, score in zip(branches, scores, strict=True)})
-        return scores
+        return await reward.score(self.task, branches)
 
     def _asking(self, draw: Draw) -> Asking:
         settings = self.survey.request.settings

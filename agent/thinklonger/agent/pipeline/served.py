@@ -15,6 +15,7 @@ from thinklonger.agent.chat import ModelFacts, Usage
 from thinklonger.agent.errors import ModelError
 from thinklonger.agent.execution import Runner
 from thinklonger.agent.model.asking import Streams
+from thinklonger.agent.pipeline.memory import Remembering
 from thinklonger.agent.pipeline.repair import Repair
 from thinklonger.agent.pipeline.rewards import choose_rewards
 from thinklonger.agent.pipeline.rollouts import Decisions, thinking_tokens
@@ -115,7 +116,7 @@ class Served(Repair):
     def _model(self) -> ChatModel:
         if self.model is None:
             raise ValueError("no model")  # noqa: TRY003 (a mistake of ours)
-        return self.model
+        return Remembering(self.model, self.memory) if self.memory.replies else self.model
 
     # ── a reproduction ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -172,6 +173,7 @@ class Served(Repair):
             tests=tests,
             seconds_per_test=max(allowance, SECONDS_PER_TEST),
             flags=self._flags,
+            memory=self.memory,
         )
         plan = plan_for(
             settings.strategy,

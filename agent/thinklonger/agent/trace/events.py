@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TypeAlias
 
 from thinklonger.agent.chat import ChatMessage, Closing, Finish, ModelFacts, Part, Sampling, Trouble, Usage
+from thinklonger.agent.config import Settings
 from thinklonger.agent.types import (
     EnvironmentRecord,
     FileRank,
@@ -28,7 +29,10 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The first event: what was asked, of which repository, by which version."""
+    """The first event: what was asked, of which repository, by which version, under which settings.
+
+    `whole`: all that was asked stands here; a run with unsaved text, or files of the user's, can't be resumed.
+    """
 
     run_id: str
     job: str
@@ -38,6 +42,8 @@ class RunStarted:
     budget: int | None
     version: str
     schema: int = SCHEMA_VERSION
+    settings: Settings | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,13 +284,14 @@ class CandidateProposed:
 
 @dataclass(frozen=True, slots=True)
 class CandidateTested:
-    """A candidate was run against the reproduction, or the regression tests."""
+    """A candidate was run against the reproduction, or the regression tests; `run` says more where that is needed."""
 
     candidate: str
     check: str
     passed: int
     red: int
     seconds: float
+    run: TestRun | None = None
 
 
 @dataclass(frozen=True, slots=True)

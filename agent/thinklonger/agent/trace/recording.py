@@ -13,7 +13,7 @@ from typing import Self
 
 from thinklonger.agent.errors import RecordError
 from thinklonger.agent.trace.events import Event
-from thinklonger.agent.trace.wire import Recorded, encode, link, linked
+from thinklonger.agent.trace.wire import Recorded, encode, link, linked, open_envelope, unlinked
 from thinklonger.agent.types import Artifact
 
 RECORD_NAME = "events.jsonl"
@@ -51,6 +51,7 @@ class Recorder:
         self._seq = 0
         self._link = ""
         self._refused = False
+        self._again = False
 
     @classmethod
     def create(cls, state: Path, run_id: str) -> Self:
@@ -65,6 +66,33 @@ class Recorder:
             raise RecordError("trace.no-folder", folder=str(folder), reason=_reason(cause)) from cause
         lock(descriptor)
         return cls(folder, descriptor)
+
+    @classmethod
+    def reopen(cls, folder: Path) -> Self:
+        """Go on with the record of a run whose process has died; a line that it left half is cut off.
+
+        Raises RecordError if the record can't be written, or its run is still alive.
+        """
+        path = folder / RECORD_NAME
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        except OSError as cause:
+            raise RecordError("trace.unreadable", path=str(path), reason=_reason(cause)) from cause
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            content = path.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            os.ftruncate(descriptor, whole)
+        except OSError as cause:
+            os.close(descriptor)
+            alive = isinstance(cause, BlockingIOError)
+            if alive:
+                raise RecordError("trace.still-running", run=folder.name) from cause
+            raise RecordError("trace.write-failed", path=str(path), reason=_reason(cause)) from cause
+        recorder = cls(folder, descriptor)
+        last = content[:whole].rstrip(b"\n").rpartition(b"\n")[2]
+        recorder._seq, recorder._link, recorder._again = _seq_of(last), unlinked(last)[1], True
+        return recorder
 
     def append(self, event: Event) -> Recorded:
         """Write one event; it is in the record when this returns. Raises RecordError and leaves the record whole."""
@@ -83,11 +111,16 @@ class Recorder:
     def keep(self, name: str, content: bytes, *, about: str = "", source: PurePosixPath | None = None) -> Artifact:
         """Keep a big output beside the record, whole or not at all; says where, how large and with which digest.
 
-        Raises RecordError for a name that is no plain file name, is taken, or can't be written.
+        Raises RecordError for a name that is no plain file name, is taken, or can't be written. A run that goes on
+        takes another name where the first attempt has taken this one.
         """
         if not _ARTIFACT_NAME.fullmatch(name):
             raise RecordError("trace.bad-artifact-name", name=name)
         path = self.folder / ARTIFACTS_NAME / name
+        attempt = 1
+        while self._again and path.exists():
+            attempt += 1
+            path = path.with_name(f"{PurePosixPath(name).stem}-{attempt}{PurePosixPath(name).suffix}")
         try:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -100,7 +133,7 @@ class Recorder:
                 raise
         except OSError as cause:
             raise RecordError("trace.write-failed", path=str(path), reason=_reason(cause)) from cause
-        kept = PurePosixPath(ARTIFACTS_NAME, name)
+        kept = PurePosixPath(ARTIFACTS_NAME, path.name)
         return Artifact(kept, about, len(content), hashlib.sha256(content).hexdigest(), source)
 
     def close(self) -> None:
@@ -129,6 +162,14 @@ class Recorder:
             size = os.fstat(self._descriptor).st_size
             os.ftruncate(self._descriptor, size - written)
             raise OSError(28, os.strerror(28))
+
+
+def _seq_of(line: bytes) -> int:
+    """The number of a record's last line; 0 where there is none that can be read."""
+    try:
+        return open_envelope(line).seq
+    except ValueError:
+        return 0
 
 
 def lock(descriptor: int) -> None:
