@@ -12,7 +12,7 @@ from thinklonger.agent import messages
 from thinklonger.agent.chat import ChatMessage, Dialect, ModelFacts, Role
 from thinklonger.agent.errors import ModelError
 from thinklonger.agent.protocols import Branch, ChatModel, RepositoryView, Reward, Task
-from thinklonger.agent.reward import Adapter, Calibration, Evidence, Judge, about_patch, choose_reward
+from thinklonger.agent.reward import Adapter, Backed, Calibration, Evidence, Judge, about_patch, choose_reward
 from thinklonger.agent.reward.evidence import retrieval
 from thinklonger.agent.types import (
     Candidate,
@@ -239,6 +239,22 @@ def test_without_a_model_evidence_judges() -> None:
     assert chosen.reward.calibration.slope == 2.0
 
 
+async def test_what_a_model_can_not_be_asked_is_left_to_evidence() -> None:
+    """A judge's prompt that is too long costs no branch its score: all of the group are scored by evidence."""
+    server = model(Server({}, error="model.context-overflow"))
+    chosen = choose_reward(asks_what_was_decided, model=server, facts=FACTS, adapter="prm")
+    scores = await chosen.reward.score(task(), [branch("u1", "a"), branch("u2", "a"), branch("u3", "b")])
+    assert [(score.value, score.by) for score in scores] == [(0.5, "evidence"), (0.5, "evidence"), (0.0, "evidence")]
+
+
+@pytest.mark.parametrize("trouble", ["unreachable", "auth", "model-not-found", "rate", "stream-cut"])
+async def test_a_server_at_fault_is_said(trouble: str) -> None:
+    """Where the server is at fault nothing stands in for it: whoever asked decides."""
+    chosen = choose_reward(asks_what_was_decided, model=model(Server({}, error=f"model.{trouble}")), facts=FACTS)
+    with pytest.raises(ModelError):
+        await chosen.reward.score(task(), [branch("u1", "a")])
+
+
 def test_every_back_end_is_a_reward() -> None:
     """All three fit the same port."""
     server = model(Server({}))
@@ -246,5 +262,6 @@ def test_every_back_end_is_a_reward() -> None:
         Judge(server, asks_what_was_decided),
         Adapter(server, "prm", asks_what_was_decided),
         Evidence(),
+        Backed(Adapter(server, "orm", asks_what_was_decided), Evidence()),
     ]
-    assert [reward.name for reward in rewards] == ["judge", "prm", "evidence"]
+    assert [reward.name for reward in rewards] == ["judge", "prm", "evidence", "orm"]

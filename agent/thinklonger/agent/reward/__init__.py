@@ -5,13 +5,14 @@ same three back-ends: a trained adapter, a prompted judge, evidence.
 """
 
 from thinklonger.agent.reward.calibration import IDENTITY, Calibration, calibration_error, fit
-from thinklonger.agent.reward.choosing import Chosen, choose_reward
+from thinklonger.agent.reward.choosing import Backed, Chosen, choose_reward
 from thinklonger.agent.reward.evidence import Evidence, Weights
 from thinklonger.agent.reward.judging import Adapter, Judge, PatchQuestion, Question, about_patch
 
 __all__ = [
     "IDENTITY",
     "Adapter",
+    "Backed",
     "Calibration",
     "Chosen",
     "Evidence",
