@@ -8,7 +8,6 @@ from thinklonger.agent.prompts.answers import CLOSE, OPEN, Call, Place, read_ans
 from thinklonger.agent.prompts.budget import Count, Fitted, Section, counter, estimate, fit, make_room, shorten, window
 from thinklonger.agent.prompts.fences import excerpt, fenced, legible_path
 from thinklonger.agent.prompts.issues import failures_text, issue_text
-from thinklonger.agent.prompts.judging import judge_decision, judge_outcome
 from thinklonger.agent.prompts.places import Located, locate
 from thinklonger.agent.prompts.rendering import names, render, variables
 from thinklonger.agent.prompts.threads import begin, history, said, shared_prefix
@@ -31,8 +30,6 @@ __all__ = [
     "fit",
     "history",
     "issue_text",
-    "judge_decision",
-    "judge_outcome",
     "legible_path",
     "locate",
     "make_room",
