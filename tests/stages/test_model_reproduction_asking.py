@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -125,6 +126,26 @@ async def test_prose_gets_a_repair_turn(indexed_shop: Repository) -> None:
     model = FakeModel([answer("Run it with 1000 and see."), fence(HOLDS)])
     assert [script.reply for script in scripts(await written(indexed_shop, model))] == ["v1/2"]
     assert "holds no reproduction" in model.requests[1].messages[-1].content
+
+
+async def test_a_window_of_four_thousand(indexed_shop: Repository) -> None:
+    """A long issue is cut, and so is a long output; thinking and answer keep their half."""
+    model = FakeModel([fence(PASSES), fence(HOLDS)], context=4096)
+    task = Task(Issue("The discount for 1000 is missing. " * 900, IssueSource.TEXT), indexed_shop)
+
+    async def talkative(source: bytes) -> Judgement:
+        return replace(await check(source), log="so many words " * 2000)
+
+    async with aclosing(write_reproduction(Asking(model, samples=1), task, check=talkative)) as steps:
+        assert [script.reply for script in scripts([step async for step in steps])] == ["v1/2"]
+    for request in model.requests:
+        assert request.sampling.thinking_tokens + request.sampling.answer_tokens <= 2048
+
+
+def test_an_answer_of_nothing_but_fences_is_read_at_once() -> None:
+    """Thousands of fences that never close take no longer than their length."""
+    with pytest.raises(ModelError):
+        read_script(answer("```x\n" * 50_000))
 
 
 @pytest.mark.parametrize(

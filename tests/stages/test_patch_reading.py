@@ -61,6 +61,7 @@ def test_new_deleted_and_moved_files(indexed_shop: Repository) -> None:
     [
         ("The rate is wrong; use >= there.", "edits.no-blocks", ""),
         (block("src/shop/missing.py", "a\n", "b\n"), "edits.no-file", "src/shop/missing.py"),
+        (block("shop/rates.py", "a\n", "b\n"), "patch.no-file-named", "of that name: src/shop/rates.py"),
         (block("src/shop/basket.py", "        \n", "x\n"), "edits.no-match", "basket.py"),
         (block("src/shop/rates.py", "\n", "x\n"), "edits.ambiguous", "rates.py"),
         (block("src/shop/rates.py", '    """\n', "x\n"), "edits.no-match", "rates.py"),

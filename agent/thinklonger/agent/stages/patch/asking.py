@@ -32,6 +32,7 @@ PATTERN = "model"
 PRIOR = 0.5
 """The weight of a model's patch before anything ran."""
 
+_MOST_CODE = 24_000  # tokens of code, however large the window: what has less to do with the issue only distracts
 _LEAST_SHARE = 0.4  # of the room is for the code, however long the thread is
 
 
@@ -129,7 +130,8 @@ async def _prompt(asking: Asking, parent: Branch, shown: Sequence[str], *, room:
     count = counter(asking.model)
     taken = sum(estimate(message.content) for message in parent.thread) + estimate(render("patch", code=""))
     section = Section("code", tuple(shown), share=1.0)
-    code = (await fit([section], room=max(room - taken, int(_LEAST_SHARE * room)), count=count))["code"]
+    left = min(_MOST_CODE, max(room - taken, int(_LEAST_SHARE * room)))
+    code = (await fit([section], room=left, count=count))["code"]
     thread = said(parent.thread, render("patch", code="\n\n".join(code.items)))
     return await shorten(thread, room=room, count=count)
 

@@ -15,6 +15,8 @@ from thinklonger.agent.types import Changes, FileChange, Location, Symbol, Symbo
 MOST_FILES = 40
 """A patch that changes more files is no repair of one issue."""
 
+_NAMED = 5  # files of the same name that are listed
+
 
 @dataclass(frozen=True, slots=True)
 class Patched:
@@ -35,7 +37,10 @@ def read_patch(answer: str, tree: SourceTree, *, repository: RepositoryView, ear
     Python file that no longer parses, edits that change nothing or too much.
     """
     edits = parse_blocks(answer)
-    changes = _applied(edits, tree, earlier)
+    try:
+        changes = _applied(edits, tree, earlier)
+    except EditError as error:
+        raise _with_names(error, repository) from error
     if not changes:
         raise EditError("patch.no-change")
     if len(changes) > MOST_FILES:
@@ -59,6 +64,17 @@ def _applied(edits: Sequence[Edit], tree: SourceTree, earlier: Changes) -> Chang
             with suppress(EditError):
                 return apply_edits((*edits_of(earlier), *edits), tree)
         raise
+
+
+def _with_names(error: EditError, repository: RepositoryView) -> EditError:
+    """For a file that is not there, the files of that name."""
+    wanted = PurePosixPath(str(error.message.params.get("path", "")))
+    if error.message.key != "edits.no-file" or not wanted.name:
+        return error
+    named = [path for path in repository.paths() if path.name == wanted.name][:_NAMED]
+    if not named:
+        return error
+    return EditError("patch.no-file-named", path=str(wanted), named=", ".join(map(str, named)))
 
 
 def _location(edits: Sequence[Edit], changes: Changes, repository: RepositoryView) -> Location:

@@ -1,6 +1,5 @@
 """Whether a reproduction that a model wrote holds: red on the base for the issue's reason, and red again each time."""
 
-import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -8,6 +7,7 @@ from pathlib import PurePosixPath
 from thinklonger.agent.execution import Execution, Harness, Runner
 from thinklonger.agent.stages.verify.reasons import Reasons, raised_by_itself, shows
 from thinklonger.agent.stages.verify.reproduction import Origin, Reproduction, steady
+from thinklonger.agent.stages.verify.sources import parse
 from thinklonger.agent.stages.verify.writing import SCRIPT_NAME, Written, reason_seen, write_given
 from thinklonger.agent.types import Layer, Message, Outcome, TestResult
 
@@ -93,7 +93,7 @@ def _runs_code(result: TestResult, execution: Execution, own: Sequence[PurePosix
 def _unreadable(source: bytes) -> Message | None:
     """Why a source can't be run at all."""
     try:
-        body = ast.parse(source).body
+        body = parse(source).body
     except SyntaxError as error:
         return Message("reproduction.not-python", {"line": error.lineno or 1, "reason": error.msg})
     except (ValueError, RecursionError, MemoryError) as error:

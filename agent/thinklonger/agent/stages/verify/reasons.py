@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from thinklonger.agent.issue import Clues, Sketch, read_sketches
+from thinklonger.agent.stages.verify.sources import parsed
 from thinklonger.agent.stages.verify.writing import reason_of, red_for_the_reason, same_message
 from thinklonger.agent.types import Issue, Outcome, TestResult
 
@@ -65,10 +66,8 @@ def raised_by_itself(result: TestResult, source: str, *, own: Sequence[PurePosix
     """Whether a test raises the exception itself that the code should raise: no frame but those of its `own` files."""
     if _kind(result) in _ASSERTIONS or any(frame.path not in own for frame in result.frames):
         return False
-    try:
-        nodes = list(ast.walk(ast.parse(source)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
+    tree = parsed(source)
+    nodes = ast.walk(tree) if tree is not None else ()
     raised = [node.exc for node in nodes if isinstance(node, ast.Raise) and node.exc is not None]
     names = {_last_name(node.func if isinstance(node, ast.Call) else node) for node in raised}
     return _kind(result) in names

@@ -30,6 +30,7 @@ from thinklonger.agent.prompts import (
 )
 from thinklonger.agent.protocols import Asked, Asking, Heard, Rejected, Task
 from thinklonger.agent.stages.verify.checking import Judgement
+from thinklonger.agent.stages.verify.sources import parsed
 from thinklonger.agent.stages.verify.writing import SCRIPT_NAME
 from thinklonger.agent.types import Message, Stage
 
@@ -39,7 +40,7 @@ TURNS = 3
 MOST_BYTES = 64 * 1024
 SHOWN_PLACES, SHOWN_FILES = 6, 4  # code that is shown: the most suspicious places, and what their files look like
 _MOST_ROOM = 24_000  # tokens of a first prompt, however large the window
-_FENCED = re.compile(r"^[ \t]*(```+|~~~+)[^\n`]*\n(.*?)^[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"(`{3,}|~{3,})([^`]*)")
 
 Check = Callable[[bytes], Awaitable[Judgement]]
 """Runs a script or test file on the base and says whether it is a reproduction (`checking.check_reproduction`)."""
@@ -155,7 +156,7 @@ def _repair(failure: ThinkLongerError) -> str:
 def read_script(text: str) -> bytes:
     """The one block of code of an answer, or all of it where it is nothing but Python; raises ModelError."""
     inside = read_answer(text) if OPEN in text else text.partition(CLOSE)[0]
-    blocks = [found[2] for found in _FENCED.finditer(f"{inside}\n")]
+    blocks = _blocks(inside)
     if len(blocks) > 1:
         raise ModelError("reproduction.several", count=len(blocks))
     if not blocks and not _is_python(inside):
@@ -167,12 +168,27 @@ def read_script(text: str) -> bytes:
     return content
 
 
+def _blocks(text: str) -> list[str]:
+    """What stands between code fences; a fence that is never closed is none."""
+    blocks: list[str] = []
+    inside: list[str] = []
+    fence = ""
+    for line in text.split("\n"):
+        found = _FENCE.fullmatch(line.strip())
+        if not fence and found:
+            fence, inside = found[1], []
+        elif fence and line.strip() == fence:
+            blocks.append("".join(inside))
+            fence = ""
+        else:
+            inside.append(f"{line}\n")
+    return blocks
+
+
 def _is_python(text: str) -> bool:
     """Whether a text is a program that does something: a word alone is a name in Python, too."""
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
+    tree = parsed(text)
+    body = tree.body if tree is not None else []
     return any(not isinstance(node, ast.Expr) or isinstance(node.value, ast.Call) for node in body)
 
 

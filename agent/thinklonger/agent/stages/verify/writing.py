@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from thinklonger.agent.issue import Sketch
+from thinklonger.agent.stages.verify.sources import parsed
 from thinklonger.agent.types import FileState, Layer, TestResult
 
 EXAMPLE_PATH = PurePosixPath("test_thinklonger_reproduction.py")
@@ -141,19 +142,14 @@ def unwrapped(tree: ast.Module) -> str:
 
 
 def _is_expression(text: str) -> bool:
-    try:
-        ast.parse(text, mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+    tree = parsed(f"({text})")
+    return tree is not None and len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr)
 
 
 def is_test_file(text: str) -> bool:
     """Whether Python text holds tests, by the names of its functions and classes."""
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
+    tree = parsed(text)
+    body = tree.body if tree is not None else []
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     inside = [part for node in body if isinstance(node, ast.ClassDef) for part in node.body]
     return any(isinstance(node, functions) and node.name.startswith("test") for node in (*body, *inside))
