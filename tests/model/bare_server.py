@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,7 +41,7 @@ def is_probe(call: Call) -> bool:
 
 
 def event(
-    delta: dict[str, object] | None = None, *, finish: str | None = None, index: int = 0, **more: object
+    delta: Mapping[str, object] | None = None, *, finish: str | None = None, index: int = 0, **more: object
 ) -> bytes:
     """One event of a stream."""
     choice = {"index": index, "delta": delta or {}, "finish_reason": finish}
@@ -74,7 +74,7 @@ async def bare(handler: Handler, *, probes: bool = True) -> AsyncGenerator[Bare]
             while True:
                 call = await read(reader)
                 server.calls.append(call)
-                watch = asyncio.create_task(leaving(reader, call))
+                watch = asyncio.create_task(leaving(writer, reader, call))
                 try:
                     if not call.path.endswith("/chat/completions"):
                         await send(
@@ -109,8 +109,8 @@ async def read(reader: asyncio.StreamReader) -> Call:
     return Call(head[0].split()[1], headers, json.loads(body) if body else {})
 
 
-async def leaving(reader: asyncio.StreamReader, call: Call) -> None:
+async def leaving(writer: asyncio.StreamWriter, reader: asyncio.StreamReader, call: Call) -> None:
     """Note when the client has left; it sends nothing more before."""
-    while not reader.at_eof():  # noqa: ASYNC110 (a reader has no event for it)
+    while not (reader.at_eof() or writer.is_closing()):  # noqa: ASYNC110 (a reader has no event for it)
         await asyncio.sleep(0.005)
     call.left.set()

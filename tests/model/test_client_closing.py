@@ -81,7 +81,7 @@ async def test_a_running_request_is_steered_where_the_server_can() -> None:
 
 
 async def test_an_unfinished_turn_is_gone_on_with() -> None:
-    """A server that can gets the thinking back, closed, in a turn that it goes on with; the prompt before it is the same."""
+    """A server that can gets the thinking back, closed, in a turn to go on with; the prompt before it is the same."""
     async with serve(rambling(LOOPING), dialect=Product.VLLM) as server, model_at(server.url) as model:
         (reply,) = replies(await gather(model, ask()))
         first, second = (seen.body for seen in server.texts)
