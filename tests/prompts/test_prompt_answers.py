@@ -70,9 +70,23 @@ def test_places_are_symbols_or_lines_with_reasons() -> None:
         Place("a.py", lines=(3, 9)),
         Place("a.py", lines=(7, 7), why="why"),
     )
+    assert read_places("a.py :: def f(self, x: int) -> None\na.py :: class C(Base)\na.py :: method C.m") == (
+        Place("a.py", symbol="f"),
+        Place("a.py", symbol="C"),
+        Place("a.py", symbol="C.m"),
+    )
     for line in ("a.py", "a.py ::", ":: x", "a.py :: 9-3", "a.py :: 0"):
         with pytest.raises(ModelError):
             read_places(line)
+
+
+def test_arguments_may_be_named() -> None:
+    """Models write `name="…"` as often as not; escapes that Python warns of are no reason to print anything."""
+    calls, _, wrong = read_calls(
+        'search_method_in_class(name="f", cls="C")\nsearch_code("\\d+");\nf(**{"a": "b"})\na.b("c")'
+    )
+    assert [call.arguments for call in calls] == [("f", "C"), ("\\d+",)]
+    assert [failure.message.key for failure in wrong] == ["prompts.call-arguments", "prompts.not-a-call"]
 
 
 def test_calls_and_places_are_told_apart_and_the_rest_is_wrong() -> None:

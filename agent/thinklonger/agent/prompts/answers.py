@@ -5,8 +5,8 @@ Every failure is a ModelError with the key of a sentence that can be shown to th
 
 import ast
 import re
+import warnings
 from dataclasses import dataclass
-from typing import cast
 
 from thinklonger.agent.errors import ModelError
 
@@ -15,8 +15,11 @@ OPEN, CLOSE = "<answer>", "</answer>"
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _ANSWER_ON_LINES = re.compile(r"^[ \t]*<answer>(.*?)</answer>[ \t]*$", re.DOTALL | re.MULTILINE)
 _BULLET = re.compile(r"(?:[-*+•]|\d{1,3}[.)])[ \t]+")
-_CALL = re.compile(r"([A-Za-z_]\w*)[ \t]*\((.*)\)[ \t]*;?")
+_CALL = re.compile(r"[A-Za-z_]\w*[ \t]*\(.*\)[ \t]*")
+_KEYWORD = re.compile(r"(?:async[ \t]+def|def|class|function|method)[ \t]+(?=\w)")
+_PARAMETERS = re.compile(r"(?<=\w)[ \t]*\(.*$")
 _LINES = re.compile(r"(?:lines?[ \t]+|L)?(\d{1,7})(?:[ \t]*(?:-|\u2013|to|\.\.)[ \t]*L?(\d{1,7}))?", re.IGNORECASE)
+_LONGEST_CALL = 2000
 _LONGEST = 300
 """Characters of a line that is quoted in a failure."""
 
@@ -82,7 +85,7 @@ def read_calls(answer: str) -> tuple[tuple[Call, ...], tuple[Place, ...], tuple[
     wrong: list[ModelError] = []
     for line in _lines(answer):
         try:
-            if "::" in line and not _CALL.fullmatch(line.strip("` ")):
+            if "::" in line and not _CALL.fullmatch(line.strip("` ;")):
                 places.append(_place(line))
             else:
                 calls.append(_call(line))
@@ -115,7 +118,7 @@ def _place(line: str) -> Place:
     """One place."""
     path, _, rest = line.partition("::")
     where, _, why = rest.partition("::")
-    path, where = _unquoted(path), _unquoted(where).removesuffix("()")
+    path, where = _unquoted(path), _PARAMETERS.sub("", _KEYWORD.sub("", _unquoted(where), count=1))
     if not path or not where:
         raise ModelError("prompts.not-a-place", line=_quoted(line))
     lines = _LINES.fullmatch(where)
@@ -128,15 +131,19 @@ def _place(line: str) -> Place:
 
 
 def _call(line: str) -> Call:
-    """One call; its arguments are Python texts."""
-    found = _CALL.fullmatch(line.strip("` "))
-    if found is None:
+    """One call; its arguments are Python texts, read and never evaluated, with or without their names."""
+    written = line.strip("` ").rstrip(";")
+    if _CALL.fullmatch(written) is None or len(written) > _LONGEST_CALL:
         raise ModelError("prompts.not-a-call", line=_quoted(line))
     try:
-        parsed = cast("tuple[object, ...]", ast.literal_eval(f"({found[2]},)")) if found[2].strip() else ()
+        with warnings.catch_warnings(action="ignore"):
+            parsed = ast.parse(written, mode="eval").body
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         raise ModelError("prompts.call-arguments", line=_quoted(line)) from None
-    arguments: list[str] = [item for item in parsed if isinstance(item, str)]
-    if len(arguments) != len(parsed) or not all(arguments):
+    if not isinstance(parsed, ast.Call) or not isinstance(parsed.func, ast.Name):
+        raise ModelError("prompts.not-a-call", line=_quoted(line))
+    given = [*parsed.args, *(keyword.value for keyword in parsed.keywords if keyword.arg)]
+    arguments = [one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    if len(arguments) != len(parsed.args) + len(parsed.keywords) or not all(arguments):
         raise ModelError("prompts.call-arguments", line=_quoted(line))
-    return Call(found[1], tuple(arguments), found[0])
+    return Call(parsed.func.id, tuple(arguments), written)

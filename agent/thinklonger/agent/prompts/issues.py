@@ -6,6 +6,7 @@ from thinklonger.agent.types import Issue, TestRun
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _BLANK = re.compile(r"\n[ \t]*(?:\n[ \t]*){2,}")
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,16}\b")
 _TESTS = 8
 _LONGEST = 1200
 _FRAMES = 6
@@ -20,12 +21,16 @@ def issue_text(issue: Issue) -> str:
 
 
 def failures_text(run: TestRun | None) -> str:
-    """How the tests that show the fault fail: what was raised, where, in few words; empty where none has run."""
+    """How the tests that show the fault fail: what was raised, where, in few words; empty where none has run.
+
+    The same failure gives the same text: addresses of objects, which change from run to run, are left out.
+    """
     red = [result for result in run.results if result.outcome.red] if run is not None else []
     shown: list[str] = []
     for result in red[:_TESTS]:
         frames = "".join(f"\n  {frame.path}:{frame.line} in {frame.function}" for frame in result.frames[-_FRAMES:])
-        text = result.text if len(result.text) <= _LONGEST else f"{result.text[:_LONGEST]}[…]"
+        text = _ADDRESS.sub("0x…", result.text)
+        text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}[…]"
         shown.append(f"{result.id}: {result.outcome.value}\n{result.exception}: {text}{frames}")
     if len(red) > _TESTS:
         shown.append(f"[… {len(red) - _TESTS} more failing tests …]")

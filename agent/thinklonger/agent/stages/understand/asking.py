@@ -13,6 +13,7 @@ from thinklonger.agent.prompts import (
     Count,
     Fitted,
     Located,
+    Place,
     Section,
     begin,
     counter,
@@ -26,6 +27,7 @@ from thinklonger.agent.prompts import (
     locate,
     make_room,
     read_answer,
+    read_calls,
     read_paths,
     read_places,
     render,
@@ -34,7 +36,7 @@ from thinklonger.agent.prompts import (
 )
 from thinklonger.agent.protocols import Asked, Asking, Branch, Heard, Rejected, Task
 from thinklonger.agent.stages.understand.listing import MOST_FILES, Choice, Listing, list_files, merged, quoted
-from thinklonger.agent.types import FileRank, Stage
+from thinklonger.agent.types import FileRank, Message, Stage
 
 MOST_PLACES = 10
 _MOST_ROOM = 32_768
@@ -152,8 +154,9 @@ async def _places(stage: _Stage, chosen: Answered[Choice]) -> AsyncGenerator[Fou
     question = Question(
         stage=Stage.UNDERSTAND,
         purpose="places",
-        read=lambda text: _located(stage, text),
+        read=lambda text: _located(stage, read_places(read_answer(text))),
         repair=lambda failure: _repair(failure, "form-places"),
+        lenient=lambda text: _located(stage, read_calls(read_answer(text))[1]),
         remember=history,
     )
 
@@ -218,11 +221,12 @@ async def _second_prompt(
     return said(thread, prompt)
 
 
-def _located(stage: _Stage, text: str) -> Located:
-    """The places that an answer names; raises ModelError where none of them stands for code."""
-    found = locate(read_places(read_answer(text))[:MOST_PLACES], stage.task.repository, stage.listing.resolve)
+def _located(stage: _Stage, places: Sequence[Place]) -> Located:
+    """The code that places mean; raises ModelError where none of them stands for any."""
+    found = locate(places[:MOST_PLACES], stage.task.repository, stage.listing.resolve)
     if not found.locations:
-        raise ModelError(found.unknown[0].key, **found.unknown[0].params)
+        why = found.unknown[0] if found.unknown else Message("localize.no-places")
+        raise ModelError(why.key, **why.params)
     return found
 
 

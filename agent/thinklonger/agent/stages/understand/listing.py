@@ -38,12 +38,13 @@ class Listing:
     def choose(self, written: Sequence[str]) -> Choice:
         """The files of an answer's paths; raises ModelError where it names none of the list.
 
-        A path that is not in the list counts where it fits exactly one file of it, by its end.
+        A path that is not in the list counts where it fits exactly one file of it, by its end; words behind a path do
+        not matter.
         """
         chosen: dict[PurePosixPath, None] = {}
         invented: list[str] = []
         for path in written:
-            found = self.resolve(path)
+            found = self.resolve(path) or self.resolve(path.split()[0].rstrip(":,"))
             if len(found) == 1:
                 chosen[found[0]] = None
             else:
