@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from thinklonger.agent.execution.behaviour.invariants import broken, kind_of, suggested
-from thinklonger.agent.execution.behaviour.nouns import Behaviour, CallOutcome, Comparison, Origin, OutcomeKind
+from thinklonger.agent.execution.behaviour.invariants import broken, items_of, kind_of, number_of, suggested
+from thinklonger.agent.execution.behaviour.nouns import Behaviour, CallOutcome, Comparison, Origin, OutcomeKind, Plain
 
 PROMISES = frozenset({"permutation", "same-set", "in-order"})
+NEAR, REACH = 20, 0.03  # of at least so many inputs near failing calls, a patch must change this part
 WITNESSES = 3  # calls that must show a relation before it is a promise
 _ENDLESS = frozenset({OutcomeKind.HUNG, OutcomeKind.DIED, OutcomeKind.SKIPPED})
 
@@ -21,6 +22,7 @@ class Anomalies:
     `changed_passing`: differs from the base on the very calls that passing tests make, as a part of these.
     `disturbed`: differs from the base near a test's call, red or green, on which it does what the base does.
     `invariants`: how many relations it breaks that the tests suggest and another behaviour keeps everywhere.
+    `narrow`: it changes what failing tests call, and next to nothing near that: it may be made for their inputs alone.
     `promises`: names of broken relations that are too particular to hold in several tests by chance.
     """
 
@@ -31,6 +33,7 @@ class Anomalies:
     changed_green: float = 0.0
     changed_passing: float = 0.0
     disturbed: float = 0.0
+    narrow: bool = False
     invariants: int = 0
     promises: tuple[str, ...] = ()
 
@@ -57,6 +60,19 @@ def anomalies_of(comparison: Comparison, names: Sequence[str]) -> dict[str, Anom
         )
         for name in known
     }
+
+
+def is_corner(plain: Plain) -> bool:
+    """Whether a value is one that programs treat apart for good reasons: nothing, empty, zero, plus or minus one."""
+    if plain is None or isinstance(plain, bool):
+        return True
+    number = number_of(plain)
+    if number is not None:
+        return number in (0, 1, -1)
+    if isinstance(plain, Mapping) and "omitted" in plain:
+        return False
+    items = items_of(plain)
+    return items is not None and not items
 
 
 def untested_order(comparison: Comparison, name: str) -> str:
@@ -121,7 +137,17 @@ def _measured(comparison: Comparison, behaviour: Behaviour) -> Anomalies:
         for place in varied
         if (seed := comparison.inputs[place].seed) >= 0 and base[seed].digest == behaviour[seed].digest
     ]
+    mended = {
+        place
+        for place in places
+        if comparison.inputs[place].origin is Origin.RED
+        and base[place].digest != behaviour[place].digest
+        and not any(is_corner(item) for item in comparison.inputs[place].arguments)
+    }
+    near = [place for place in red if comparison.inputs[place].seed in mended]
+    reached = sum(base[place].digest != behaviour[place].digest for place in near)
     return Anomalies(
+        narrow=len(near) >= NEAR and reached <= REACH * len(near),
         crashes=part(varied, holding=[crashes(base[place], behaviour[place]) for place in varied]),
         hangs=part(varied, holding=[hangs(base[place], behaviour[place]) for place in varied]),
         strangers=part(

@@ -176,12 +176,28 @@ def _input(given: _Input) -> CallInput:
 
 
 def _silent(answer: _Answer) -> frozenset[int]:
-    """Inputs on which nobody returns a value: there, what happens to the arguments is the outcome."""
+    """Inputs on which nobody returns a value: there, what happens to the arguments is the outcome.
+
+    So it is for all inputs of a function that returns the same to every failing test, whoever runs it: what these tests
+    fail for is what it does to its arguments.
+    """
+    told = {
+        given.function
+        for place, given in enumerate(answer.inputs)
+        if given.origin is Origin.RED and len({_returned(answer, row[place]) for row in answer.rows.values()}) > 1
+    }
+    red = {given.function for given in answer.inputs if given.origin is Origin.RED}
     return frozenset(
         place
-        for place in range(len(answer.inputs))
-        if all(answer.outcomes[row[place]].value is None for row in answer.rows.values())
+        for place, given in enumerate(answer.inputs)
+        if given.function in red - told
+        or all(answer.outcomes[row[place]].value is None for row in answer.rows.values())
     )
+
+
+def _returned(answer: _Answer, number: int) -> str:
+    outcome = answer.outcomes[number]
+    return json.dumps([outcome.kind, outcome.value, outcome.exception, outcome.printed], sort_keys=True)
 
 
 def _behaviour(answer: _Answer, row: Sequence[int], silent: frozenset[int]) -> Behaviour:

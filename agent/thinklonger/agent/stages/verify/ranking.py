@@ -195,6 +195,7 @@ def penalty(anomalies: Anomalies) -> float:
         + 2.0 * anomalies.changed_green
         + 2.0 * anomalies.changed_passing
         + 0.7 * anomalies.changed_red
+        + 3.0 * anomalies.narrow
     )
 
 
@@ -315,6 +316,8 @@ def _odd(group: Group, comparison: Comparison | None) -> tuple[Message, ...]:
     found: list[Message] = []
     if comparison is not None and (method := untested_order(comparison, group.members[0].id)):
         found.append(Message("verdict.untested-order", {"method": method}))
+    if group.anomalies.narrow:
+        found.append(Message("verdict.narrow"))
     if group.anomalies.promises:
         found.append(Message("verdict.promise-broken", {"relation": ", ".join(group.anomalies.promises)}))
     return tuple(found)
