@@ -501,6 +501,15 @@ def test_a_mistake_in_a_script_is_named(tmp_path: Path, text: str, named: str) -
     assert named in done.stderr
 
 
+def test_the_documented_script_is_one() -> None:
+    """The example in the documentation is read as it stands."""
+    page = Path(__file__).parents[2] / "docs" / "replay.md"
+    if not page.exists():
+        pytest.skip("the documentation is out of sight: the tests run against the wheel")
+    text = page.read_text("utf-8").partition("```json")[2].partition("```")[0]
+    assert len(msgspec.json.decode(text, type=Script).rules) == 2
+
+
 def test_the_program_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     """It prints its URL, answers in the dialect that was asked for, and ends with 0 on Ctrl-C."""
     file = tmp_path / "script.json"
