@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from simulated.cards import Card
-from simulated.model import CHARACTERS, SimulatedModel, Written, render
+from simulated.model import CHARACTERS, Written, render
 from thinklonger.agent.chat import ChatMessage, ChatRequest, Role
 from thinklonger.agent.errors import ThinkLongerError
 from thinklonger.agent.model.asking import Answered, Question, ask
-from thinklonger.agent.protocols import Asking, Branch
+from thinklonger.agent.protocols import Asking, Branch, ChatModel
 from thinklonger.agent.search import Draw, Trial
 from thinklonger.agent.types import Score, Stage
 
@@ -55,9 +55,9 @@ class SimulatedSteps:
         self._how = circumstances
         self._chances = {stage: random.Random(f"{circumstances.seed}/{stage}") for stage in Stage}  # noqa: S311
         self._stages: dict[tuple[ChatMessage, ...], Stage] = {}
-        self._model: SimulatedModel | None = None
+        self._model: ChatModel | None = None
 
-    def use(self, model: SimulatedModel) -> None:
+    def use(self, model: ChatModel) -> None:
         """Ask this one."""
         self._model = model
 
