@@ -18,7 +18,6 @@ from thinklonger.agent.prompts import (
     Place,
     Section,
     counter,
-    excerpt,
     fit,
     history,
     locate,
@@ -29,15 +28,15 @@ from thinklonger.agent.prompts import (
     said,
     window,
 )
-from thinklonger.agent.protocols import Asked, Asking, Branch, Heard, Rejected, RepositoryView, Task
-from thinklonger.agent.stages.localize.searching import LONGEST, Hit, Result, Searcher, check, lines_hit, symbol_hit
+from thinklonger.agent.protocols import Asked, Asking, Branch, Heard, Rejected, Task
+from thinklonger.agent.stages.localize.searching import Hit, Result, Searcher, check
+from thinklonger.agent.stages.localize.showing import excerpts, first_hits, heading, texts_of, unseen_hits
 from thinklonger.agent.types import Location, Message, Stage
 
 ROUNDS = 4
 """Turns of one sample, the last without calls."""
 MOST_PLACES = 8
 MOST_CALLS = 6
-_FIRST_PLACES = 8
 _MOST_ROOM = 12_288
 """Tokens of one turn's code at most, however large the window."""
 _TAKEN = 0.85
@@ -145,7 +144,11 @@ async def _walk(stage: _Stage, walk: _Walk) -> AsyncGenerator[Found]:
     """Go on with one sample until it has its places."""
     while walk.turn < stage.rounds:
         answer = walk.answered.value
-        unseen = [] if walk.confirmed or answer.calls else _unseen(stage, answer.located.locations, walk.seen)
+        unseen = (
+            []
+            if walk.confirmed or answer.calls
+            else unseen_hits(answer.located.locations, walk.seen, stage.task.repository)
+        )
         if not (answer.calls or answer.located.unknown or unseen):
             break
         results = [await stage.searcher.run(call) for call in answer.calls]
@@ -291,10 +294,10 @@ async def _first_prompt(stage: _Stage, factor: float) -> tuple[tuple[ChatMessage
     """The parent's thread with the code of the places so far and with the actions, and what it shows."""
     fixed = render("localize", code="", rounds=stage.rounds - 1, calls=MOST_CALLS, most=MOST_PLACES)
     thread, room = await _room(stage, stage.parent.thread, fixed, stage.rounds, factor)
-    hits = _first_hits(stage)
-    section = Section("places", _texts(hits), share=1.0, around=_HEADING)
+    hits = first_hits(stage.task, stage.parent)
+    section = Section("places", texts_of(hits), share=1.0, around=_HEADING)
     fitted = (await fit((section,), room=room, count=stage.count))["places"]
-    code = "\n\n".join(_excerpts(hits, fitted.items))
+    code = "\n\n".join(excerpts(hits, fitted.items))
     prompt = render("localize", code=code, rounds=stage.rounds - 1, calls=MOST_CALLS, most=MOST_PLACES)
     return said(thread, prompt), hits[: len(fitted.items)]
 
@@ -311,7 +314,7 @@ async def _results(
     thread, room = await _room(stage, walk.answered.thread, fixed, left + 1, factor)
     groups = [*(result.hits for result in results), tuple(unseen)]
     sections = [
-        Section(str(number), _texts(group), share=1 / len(groups), around=_HEADING)
+        Section(str(number), texts_of(group), share=1 / len(groups), around=_HEADING)
         for number, group in enumerate(groups)
     ]
     fitted = await fit(sections, room=room, count=stage.count)
@@ -320,8 +323,8 @@ async def _results(
     for number, (group, result) in enumerate(zip(groups, (*results, None), strict=True)):
         items = fitted[str(number)].items
         seen += group[: len(items)]
-        heading = [_heading(result)] if result is not None else [_UNSEEN] if group else []
-        shown += [*heading, *_excerpts(group, items)]
+        above = [heading(result)] if result is not None else [_UNSEEN] if group else []
+        shown += [*above, *excerpts(group, items)]
     told = [render("localize-notes", notes=notes)] if notes else []
     return said(thread, "\n\n".join((*told, *shown, ending))), seen
 
@@ -338,63 +341,3 @@ async def _room(
     target = min(room, int(stage.room * _TAKEN))
     thread, left = await make_room(thread, fixed, room=room, target=target, least=least, count=stage.count)
     return thread, max(least, min(left // max(1, turns), _MOST_ROOM))
-
-
-def _first_hits(stage: _Stage) -> list[Hit]:
-    """The code of the places that the parent names, then of those that analysis suspects in its files."""
-    known = stage.task.localization.locations if stage.task.localization is not None else ()
-    near = [location for location in known if location.path in stage.parent.files]
-    hits = dict.fromkeys(
-        _hit(location, stage.task.repository) for location in (*stage.parent.locations, *near)[:_FIRST_PLACES]
-    )
-    return list(hits) or [lines_hit(path, 1, LONGEST, stage.task.repository) for path in stage.parent.files[:2]]
-
-
-def _unseen(stage: _Stage, locations: Sequence[Location], seen: Sequence[Hit]) -> list[Hit]:
-    """The code of places that a sample has not been shown."""
-    return list(
-        dict.fromkeys(
-            _hit(location, stage.task.repository)
-            for location in locations
-            if not any(
-                hit.path == location.path
-                and hit.start <= location.start_line
-                and (location.end_line <= hit.end or hit.start == location.start_line)
-                for hit in seen
-            )
-        )
-    )
-
-
-def _hit(location: Location, repository: RepositoryView) -> Hit:
-    """A place's code: its symbol's, or lines of it where that is long."""
-    symbol = next(
-        (
-            one
-            for one in repository.symbols(location.path)
-            if one.name == location.symbol and one.start_line <= location.start_line <= one.end_line
-        ),
-        None,
-    )
-    whole = symbol is not None and (location.start_line, location.end_line) == (symbol.start_line, symbol.end_line)
-    if symbol is not None and (whole or symbol.end_line - symbol.start_line < LONGEST):
-        return symbol_hit(symbol, repository)
-    return lines_hit(location.path, location.start_line, location.end_line, repository)
-
-
-def _texts(hits: Sequence[Hit]) -> tuple[str, ...]:
-    """The code of hits."""
-    return tuple(hit.text for hit in hits)
-
-
-def _excerpts(hits: Sequence[Hit], texts: Sequence[str]) -> list[str]:
-    """Hits as they are shown, with as much of their texts as there was room for."""
-    return [excerpt(hit.path, text, about=hit.about) for hit, text in zip(hits, texts, strict=False)]
-
-
-def _heading(result: Result) -> str:
-    """What stands above the results of one call."""
-    if result.problem is not None:
-        return f"{result.call}: {messages.render(result.problem)}"
-    further = f", also {', '.join(result.further)}" if result.further else ""
-    return f"{result.call}: found {result.found}{further}"
