@@ -1,5 +1,6 @@
 """A whole search against a real vLLM: what the simulated engine promises of shared prompts, on the real scheduler."""
 
+import asyncio
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -44,10 +45,12 @@ class Overheard:
         """The model's."""
         return await self.model.count(messages)
 
-    async def reply(self, request: ChatRequest, **options: object) -> AsyncGenerator[Delta | Retried | Reply]:
+    async def reply(
+        self, request: ChatRequest, *, answer_now: asyncio.Event | None = None
+    ) -> AsyncGenerator[Delta | Retried | Reply]:
         """The model's."""
         self.requests.append(request)
-        async for item in self.model.reply(request):
+        async for item in self.model.reply(request, answer_now=answer_now):
             yield item
 
     async def affirm(self, prompts: Sequence[Sequence[ChatMessage]], *, model: str = "") -> Sequence[float]:
