@@ -61,4 +61,5 @@ def test_the_command_is_installed() -> None:
 def test_the_core_is_light() -> None:
     """The plain install brings what the main job needs and no more: heavy things live in extras."""
     names = {re.split("[<>=; \\[]", line)[0] for line in requires("thinklonger") or () if "extra" not in line}
-    assert names == {"docker", "msgspec", "platformdirs", "pytest", "rich", "tree-sitter", "tree-sitter-python", "uv"}
+    trees = {"tree-sitter", "tree-sitter-python"}
+    assert names == {"docker", "httpx", "msgspec", "platformdirs", "pytest", "rich", "uv"} | trees

@@ -26,6 +26,7 @@ from thinklonger.agent.model.replay import (
     ScriptedReply,
     ScriptedScore,
     Thinking,
+    read_script,
     serve,
 )
 from thinklonger.agent.model.replay.products import TRAITS
@@ -501,13 +502,12 @@ def test_a_mistake_in_a_script_is_named(tmp_path: Path, text: str, named: str) -
     assert named in done.stderr
 
 
-def test_the_documented_script_is_one() -> None:
-    """The example in the documentation is read as it stands."""
-    page = Path(__file__).parents[2] / "docs" / "replay.md"
-    if not page.exists():
-        pytest.skip("the documentation is out of sight: the tests run against the wheel")
-    text = page.read_text("utf-8").partition("```json")[2].partition("```")[0]
-    assert len(msgspec.json.decode(text, type=Script).rules) == 2
+async def test_the_example_plays() -> None:
+    """The script beside the documentation is read as it stands, and its first rule answers."""
+    script = read_script(Path(__file__).parents[2] / "examples" / "replay" / "script.json")
+    async with serve(script, dialect=Product.LLAMA_CPP) as server:
+        found = await events(server, asks("Which files have to be changed?"))
+    assert "shop/total.py" in joined(found, "content")
 
 
 def test_the_program_serves_until_it_is_interrupted(tmp_path: Path) -> None:
