@@ -73,8 +73,11 @@ async def test_a_running_request_is_steered_where_the_server_can() -> None:
     """llama.cpp ends the thinking in the request that runs: nothing is sent twice."""
     async with serve(rambling(), dialect=Product.LLAMA_CPP) as server, model_at(server.url) as model:
         now = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.2, now.set)
-        (reply,) = replies(await gather(model, ask(), now=now))
+        items: list[object] = []
+        async for item in model.reply(ask(), answer_now=now):
+            items.append(item)
+            now.set()
+        (reply,) = replies(items)
         assert reply.answer == ANSWER
         assert "POST /v1/chat/completions/control" in server.calls
         assert len(server.texts) == 1

@@ -8,10 +8,12 @@ from http import HTTPStatus
 from typing import Self
 from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 
 from thinklonger.agent.chat import Trouble
 from thinklonger.agent.errors import ModelError
+from thinklonger.agent.model.transport import Transport
 from thinklonger.agent.model.troubles import Failure, classify
 from thinklonger.agent.model.wire import Json, encode, said
 
@@ -19,6 +21,7 @@ CONNECT_SECONDS = 10.0
 MOST_BODY = 4 * 1024 * 1024
 """Bytes of an answer that is not streamed."""
 
+_BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.ConnectionNotAvailable)
 _NOT_HERE = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
 
@@ -93,10 +96,9 @@ class Channel:
         self._http = httpx.AsyncClient(
             headers=headers,
             timeout=httpx.Timeout(idle_seconds, connect=min(CONNECT_SECONDS, idle_seconds), pool=None),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=8),
             trust_env=False,
             follow_redirects=False,
-            verify=address.base.startswith("https:"),
+            transport=Transport(encrypted=address.base.startswith("https:")),
         )
 
     async def get(self, url: str) -> Answer:
@@ -127,11 +129,16 @@ class Channel:
                 if not response.is_success:
                     raise await self._refused(response)
                 yield response
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL) as cause:
+        except (
+            httpcore.ConnectError,
+            httpcore.ConnectTimeout,
+            httpcore.UnsupportedProtocol,
+            httpx.InvalidURL,
+        ) as cause:
             raise self._failure(Trouble.UNREACHABLE, _words(cause)) from None
-        except httpx.ReadTimeout:
+        except httpcore.ReadTimeout:
             raise Failure(Trouble.STREAM_CUT, "nothing came for too long") from None
-        except (httpx.HTTPError, httpx.StreamError, OSError) as cause:
+        except (*_BROKEN, httpx.HTTPError, httpx.StreamError, OSError) as cause:
             raise self._failure(Trouble.STREAM_CUT, _words(cause)) from None
 
     async def _refused(self, response: httpx.Response) -> Failure:
