@@ -1,6 +1,7 @@
 """How close the search comes to what a graphics card allows: orchestration on a simulated engine, in virtual time.
 
     python benchmarks/orchestration.py [--seeds N] [--card WORD] [--json]
+    python benchmarks/orchestration.py --record FOLDER [--card WORD]
 
 The driver and the asking are the product's; engine and verification are simulated (`simulated/`, docs/orchestration.md
 for formulas and assumptions). Printed are medians over the seeds:
@@ -12,17 +13,21 @@ for formulas and assumptions). Printed are medians over the seeds:
 - `hidden`: the share of verification, counted one patch after another, that does not lengthen the run.
 - `speed-up`: the same rollouts one after another / together, both with verification.
 
+With `--record` a real run (its folder among the state, `thinklonger runs list`) is held against a card's bound.
+
 Early stop, speculation and judging by adapters change the work, not how well it is arranged: they stand apart.
 """
 
 import argparse
 import asyncio
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from statistics import median
 
-from simulated import clock, cost
+from simulated import clock, cost, recorded
 from simulated.cards import CARDS, Card
 from simulated.engine import Counters, Engine
 from simulated.memory import BLOCK
@@ -31,6 +36,7 @@ from simulated.steps import Circumstances, Record, SimulatedSteps
 
 from thinklonger.agent.config import Strategy
 from thinklonger.agent.search import Plan, Stopped, dev_search, plan_for
+from thinklonger.agent.trace.reading import read_record
 
 ROLLOUTS, WORKERS = 8, 4
 SPECULATION = 1.5  # tokens of a sequence for each step; measured values lie between 1.2 and 1.8
@@ -220,8 +226,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--card", default="", help="only cards whose name has this in it")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--record", type=Path, help="the folder of a run that a model has worked on")
     arguments = parser.parse_args()
     cards = [card for card in CARDS if arguments.card in title(card)]
+    if arguments.record:
+        _recorded(arguments.record, cards)
+        return
     results = {title(card): [figures(card, seed) for seed in range(arguments.seeds)] for card in cards}
     if arguments.json:
         print(json.dumps({name: [asdict(one) for one in found] for name, found in results.items()}))
@@ -234,6 +244,21 @@ def main() -> None:
             for found in results.values()
         ]
         print(f"{label:38}", *(f"{value:{form}}".rjust(14) for value in values))
+
+
+def _recorded(folder: Path, cards: Sequence[Card]) -> None:
+    """A real run against each card's bound."""
+    entries = read_record(folder).entries
+    for card in cards:
+        found = recorded.summarize(entries, card)
+        if found is None:
+            sys.exit("orchestration.py: no model was asked in this run")
+        print(f"{title(card)}: bound {found.bound:.1f} s")
+        print(f"  generation {found.generation:.1f} s, eta {found.bound / max(found.generation, 1e-9):.3f}")
+        print(f"  with verification {found.whole:.1f} s, eta {found.bound / max(found.whole, 1e-9):.3f}")
+        print(f"  idle between requests: {', '.join(f'{1000 * gap:.0f} ms' for gap in found.idle) or 'never'}")
+        print(f"  prompt tokens {found.prompted}, unique {found.unique}, not cached {found.computed}")
+        print(f"  generated tokens {found.generated}{'' if found.counted else ', partly estimated'}")
 
 
 if __name__ == "__main__":
