@@ -230,8 +230,25 @@ SCRIPTS = {
     "broken": survey,
     "partly": lambda: [*survey(), *search(), replace(FINISHED, label=Label.PARTLY_VERIFIED)],
     "stubborn": lambda: [*survey(), *search()[:2]],
+    "waits": lambda: [*survey(), *search(), FINISHED],
     "demo": lambda: [*survey(), *search(), FINISHED],
 }
+
+
+async def stay() -> None:
+    """Wait for ever, also when told to stop."""
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        sys.stderr.write("not yet\n")
+        sys.stderr.flush()
+        await asyncio.Event().wait()
+
+
+async def wished(request: Request) -> None:
+    """Wait for the user's wish for an answer now, not for ever."""
+    if request.answer_now is not None:
+        await asyncio.wait_for(request.answer_now.wait(), 15)
 
 
 async def run(request: Request, job: str) -> AsyncGenerator[Event]:
@@ -243,16 +260,13 @@ async def run(request: Request, job: str) -> AsyncGenerator[Event]:
     events = [started(request, job, recorder.run_id), *SCRIPTS[script]()]
 
     async def pause(event: Event) -> None:
-        if event is events[-1]:
+        if event is events[-1] and script == "waits":
+            await wished(request)
+        elif event is events[-1]:
             if script == "hang":
                 await asyncio.Event().wait()
             if script == "stubborn":
-                try:
-                    await asyncio.Event().wait()
-                except asyncio.CancelledError:
-                    sys.stderr.write("not yet\n")
-                    sys.stderr.flush()
-                    await asyncio.Event().wait()
+                await stay()
             if script == "busy":
                 time.sleep(60)  # noqa: ASYNC251 (code that keeps the loop from turning is the point)
         if script == "demo":

@@ -35,6 +35,7 @@ COMMANDS = (
     "runs-list",
     "runs-show",
     "runs-verify",
+    "runs-resume",
 )
 
 FAMILIES: dict[str, set[str]] = {
@@ -50,7 +51,7 @@ FAMILIES: dict[str, set[str]] = {
     "event.label-": set(Label),
     "event.row-": {*Stage, "agreement", "because", "candidate", "environment", "flag", "index", "issue", "model",
                    "problem", "record", "regression", "reproduction", "resumed", "sandbox", "tree"},
-    "help.runs-": {"list", "show", "verify"},
+    "help.runs-": {"list", "show", "verify", "resume"},
     "help.": {*COMMANDS[1:8], *(f"{name}-{part}" for name in COMMANDS for part in ("about", "examples"))},
     "issue-source.": {"refused", "not-found", "failed"},
     "serving.phase-": set(Phase),

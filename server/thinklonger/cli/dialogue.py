@@ -24,7 +24,7 @@ from thinklonger.agent.trace.events import (
 from thinklonger.agent.types import Score, Stage
 from thinklonger.cli.page import Line, Span, bad, dim, good, join, name, strong, warn
 from thinklonger.cli.rows import more, place, row
-from thinklonger.cli.words import Words, clean_line
+from thinklonger.cli.words import Words, cells, clean_line, last
 
 TAIL = 1000
 """Characters kept of a text that streams: more than a line shows."""
@@ -175,9 +175,8 @@ def coming_lines(dialogue: Dialogue, words: Words, *, width: int, most: int = _S
     for reply, coming in list(dialogue.coming.items())[-most:]:
         kind = words.say("event.thinks" if coming.part is Part.THINK else "event.answers", figure=f"{coming.tokens:,}")
         head = f"  {clean_line(reply)} {kind}  "
-        room = max(0, width - len(head) - 2)
-        tail = clean_line(" ".join(coming.tail.split()))[-room:] if room else ""
-        lines.append((Span(head), dim(tail)))
+        room = max(0, width - cells(head) - 2)
+        lines.append((Span(head), dim(last(clean_line(" ".join(coming.tail.split())), room))))
     return lines
 
 

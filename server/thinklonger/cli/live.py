@@ -13,7 +13,7 @@ from thinklonger.agent.trace.events import CandidatePruned, Event
 from thinklonger.cli.dialogue import coming_lines, spent, total
 from thinklonger.cli.narration import Progress, narrate, tally
 from thinklonger.cli.output import Output
-from thinklonger.cli.page import Line, dim, join, strong
+from thinklonger.cli.page import Line, Span, dim, join, strong
 from thinklonger.cli.rows import place
 from thinklonger.cli.styled import console, styled
 from thinklonger.cli.words import Words, clean_line
@@ -73,17 +73,18 @@ class LiveView:
             strong(stage),
             *(tally(progress, words) if progress.proposed else ()),
             words.count("event.awaited", len(dialogue.awaited)) if dialogue.awaited else "",
-            *(spent(spent_so_far, words)[:2] if spent_so_far.thinking or spent_so_far.answer else ()),
             dim(words.duration(monotonic() - self._started)),
-            dim(self._hint) if dialogue.awaited else "",
         ]
         self._spinner.update(text=_one_line(styled(join(figures, words.dot))))
         rows: list[Spinner | Text] = [self._spinner]
         if (current := progress.current) is not None:
             about = [clean_line(current.candidate), place(current.path, current.line), clean_line(current.pattern)]
             rows.append(_one_line(styled((*join(["  ", ""], ""), *join(about, words.dot)))))
-        streams = coming_lines(dialogue, words, width=self._console.width)
-        return Group(*rows, *(_one_line(styled(content)) for content in streams))
+        lines = coming_lines(dialogue, words, width=self._console.width)
+        told = spent(spent_so_far, words)[:2] if spent_so_far.thinking or spent_so_far.answer else []
+        if below := join([*told, dim(self._hint) if dialogue.awaited else ""], words.dot):
+            lines.append((Span("  "), *below))
+        return Group(*rows, *(_one_line(styled(content)) for content in lines))
 
 
 def _one_line(text: Text) -> Text:

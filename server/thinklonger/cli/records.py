@@ -2,12 +2,24 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import cast
 
 from thinklonger.agent.config.places import state_directory
 from thinklonger.agent.trace import CandidateState, Run, RunStatus, Summary, find_run, list_runs, load_run
-from thinklonger.agent.trace.events import CandidatePruned, CandidateTested, CandidateVerified, ProblemFound
+from thinklonger.agent.trace.events import (
+    BranchPromoted,
+    BranchProposed,
+    BranchPruned,
+    BranchScored,
+    CandidateProposed,
+    CandidatePruned,
+    CandidateTested,
+    CandidateVerified,
+    ProblemFound,
+)
 from thinklonger.agent.types import Label
 from thinklonger.cli import machine, report
+from thinklonger.cli.decisions import Search, fold_search, search_json, search_lines
 from thinklonger.cli.desk import Desk, tell
 from thinklonger.cli.narration import Progress, check_name, narrate, problem
 from thinklonger.cli.page import Line, Span, Style, dim, join, line, name, strong
@@ -22,6 +34,16 @@ _STATUS_STYLES = {
     RunStatus.INTERRUPTED: Style.WARN,
 }
 _JOBS = ("resolve", "localize", "verify")
+_IN_TREES = (
+    BranchPromoted,
+    BranchProposed,
+    BranchPruned,
+    BranchScored,
+    CandidateProposed,
+    CandidatePruned,
+    CandidateTested,
+    CandidateVerified,
+)
 _STATUS_WIDTH = 16
 _JOB_WIDTH = 9
 
@@ -63,7 +85,8 @@ def _show(desk: Desk) -> int:
     run = load_run(find_run(state_directory(desk.settings), desk.options.run))
     tell(desk.problems, desk.err, words)
     if desk.options.json:
-        desk.out.write(machine.dump(machine.whole_run(run, words)) + "\n")
+        whole = cast("dict[str, machine.Plain]", machine.whole_run(run, words))
+        desk.out.write(machine.dump({**whole, **search_json(_search(run), words)}) + "\n")
     else:
         desk.out.show(run_lines(run, words))
     return 0
@@ -93,8 +116,10 @@ def run_lines(run: Run, words: Words) -> list[Line]:
     lines += [problem(ProblemFound(message), words) for message in run.record.problems]
     if run.record.unread:
         lines.append(row("!", "problem", words.count("report.unread", len(run.record.unread)), words=words))
-    if run.candidates:
-        lines += [(), *tree(run.candidates, words)]
+    if tried := [candidate for candidate in run.candidates if not candidate.proposed.reply]:
+        lines += [(), *tree(tried, words)]
+    if searched := search_lines(_search(run), words):
+        lines += [(), *searched]
     if run.failed is not None:
         return [*lines, (), *report.failed(run.failed, words)]
     if run.finished is None:
@@ -104,13 +129,17 @@ def run_lines(run: Run, words: Words) -> list[Line]:
     return [*lines, *report.resolved(run.finished, None, words)]
 
 
+def _search(run: Run) -> Search:
+    return fold_search(entry.event for entry in run.record.entries)
+
+
 def story(run: Run, words: Words) -> list[Line]:
-    """The run as its view told it, without the candidates."""
+    """The run as its view told it, without what the trees below it tell."""
     progress = Progress()
     lines: list[Line] = []
     for entry in run.record.entries:
         progress.follow(entry.event)
-        if not isinstance(entry.event, CandidatePruned | CandidateTested | CandidateVerified):
+        if not isinstance(entry.event, _IN_TREES):
             lines += narrate(entry.event, progress, words)
     return lines
 

@@ -91,5 +91,21 @@ def variables_of(template: str) -> frozenset[str]:
 
 def pad(text: str, width: int) -> str:
     """The text filled with spaces to so many terminal cells (CJK characters take two)."""
-    cells = sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
-    return text + " " * max(0, width - cells)
+    return text + " " * max(0, width - cells(text))
+
+
+def cells(text: str) -> int:
+    """How many terminal cells a text takes."""
+    return sum(map(_cells, text))
+
+
+def last(text: str, width: int) -> str:
+    """The end of a text, in at most so many terminal cells."""
+    start, room = len(text), width
+    while start and (room := room - _cells(text[start - 1])) >= 0:
+        start -= 1
+    return text[start:]
+
+
+def _cells(character: str) -> int:
+    return 2 if east_asian_width(character) in "WF" else 1
