@@ -1,5 +1,6 @@
 """A reproduction holds only if it is red for the issue's reason, by the repository's own code, each time it is run."""
 
+import ast
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
@@ -13,8 +14,9 @@ from thinklonger.agent.issue import read_clues
 from thinklonger.agent.sandbox import select_sandbox
 from thinklonger.agent.stages.verify import checking
 from thinklonger.agent.stages.verify.checking import Judgement, check_reproduction
-from thinklonger.agent.stages.verify.reasons import Reasons, raised_by_itself, read_reasons, shows
+from thinklonger.agent.stages.verify.reasons import Reasons, read_reasons, shows
 from thinklonger.agent.stages.verify.reproduction import Origin
+from thinklonger.agent.stages.verify.scrutiny import always_fails, raised_by_itself, reads_source
 from thinklonger.agent.types import Frame, Issue, IssueSource, Limits, Outcome, TestResult
 
 FILES = {
@@ -118,7 +120,10 @@ BAD = [
     ("from pager import leap\nleap(3)\n", RAISES, "other-reason"),
     ("from pager import jump\nassert jump(2) == 2, f'{jump(2)!r} instead of 2'\n", GIVES, "other-reason"),
     ("from pager import leap\nassert leap(1) == 1\n", PROSE, "no-check"),
-    ("from pager import jump\njump(1)\nraise ValueError('page 3 is far')\n", RAISES, "raised-by-itself"),
+    ("from pager import jump\nif jump(1):\n    raise ValueError('page 3 is far')\n", RAISES, "raised-by-itself"),
+    ("from pager import jump\njump(1)\nraise ValueError('page 3 is far')\n", RAISES, "always-fails"),
+    ("from pager import jump\njump(1)\nassert False, '2 instead of 1'\n", GIVES, "always-fails"),
+    ("import inspect, pager\nassert '+ 1' not in inspect.getsource(pager), '2 instead of 1'\n", GIVES, "reads-source"),
     ("assert 2 == 1, '2 instead of 1'\n", GIVES, "runs-nothing"),
     ("def test_it(:\n", RAISES, "not-python"),
     ("# nothing\n", RAISES, "empty"),
@@ -208,12 +213,47 @@ def test_what_shows_an_issue(result: TestResult, issue: str, is_shown: bool) -> 
 def test_what_raises_itself() -> None:
     """A script that raises the exception is found out, one that only passes on the code's or a library's is not."""
     own = (PurePosixPath("script.py"),)
-    source = "class A:\n    def f(self):\n        raise pager.ValueError('x')\n"
+    source = ast.parse("class A:\n    def f(self):\n        raise pager.ValueError('x')\n")
     assert raised_by_itself(red("ValueError", "x", "script.py"), source, own=own)
     assert not raised_by_itself(red("ValueError", "x", "script.py", "pager.py"), source, own=own)
     assert not raised_by_itself(red("TypeError", "x", "script.py"), source, own=own)
-    assert not raised_by_itself(red("AssertionError", "x", "script.py"), "raise AssertionError\n", own=own)
-    assert not raised_by_itself(red("ValueError", "x"), "def (", own=own)
+    assert not raised_by_itself(red("AssertionError", "x", "script.py"), ast.parse("raise AssertionError\n"), own=own)
+
+
+@pytest.mark.parametrize(
+    ("script", "does"),
+    [
+        ("f()\nassert False\n", True),
+        ("f()\nassert 0, 'wrong'\n", True),
+        ("def test_a():\n    f()\n    raise AssertionError('wrong')\n", True),
+        ("if f() != 1:\n    assert False, 'wrong'\n", False),
+        ("if f() == 1:\n    raise SystemExit(0)\nraise AssertionError('wrong')\n", False),
+        ("import sys\nf() == 1 and sys.exit()\nassert False\n", False),
+        ("def test_a():\n    if f() == 1:\n        return\n    raise AssertionError('wrong')\n", False),
+        ("def check():\n    raise AssertionError('wrong')\n\nif f():\n    check()\n", False),
+        ("try:\n    f()\nexcept ValueError as e:\n    raise AssertionError('wrong') from e\n", False),
+        ("assert f() == 1\n", False),
+    ],
+)
+def test_what_always_fails(script: str, does: bool) -> None:  # noqa: FBT001 (a column)
+    """A failure that nothing can prevent shows nothing; one behind a condition, or a way out, may."""
+    assert always_fails(ast.parse(script)) is does
+
+
+@pytest.mark.parametrize(
+    ("script", "does"),
+    [
+        ("import inspect\ninspect.getsource(f)\n", True),
+        ("from inspect import getsource\n", True),
+        ("open(pager.__file__)\n", True),
+        ("f.__code__.co_consts\n", True),
+        ("open(__file__)\n", False),
+        ("import inspect\ninspect.signature(f)\n", False),
+    ],
+)
+def test_what_reads_the_source(script: str, does: bool) -> None:  # noqa: FBT001 (a column)
+    """What the code's text says is no behaviour."""
+    assert reads_source(ast.parse(script)) is does
 
 
 def test_reasons_in_words() -> None:

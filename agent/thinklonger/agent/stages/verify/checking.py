@@ -1,12 +1,14 @@
 """Whether a reproduction that a model wrote holds: red on the base for the issue's reason, and red again each time."""
 
+import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from thinklonger.agent.execution import Execution, Harness, Runner
-from thinklonger.agent.stages.verify.reasons import Reasons, raised_by_itself, shows
+from thinklonger.agent.stages.verify.reasons import Reasons, shows
 from thinklonger.agent.stages.verify.reproduction import Origin, Reproduction, steady
+from thinklonger.agent.stages.verify.scrutiny import always_fails, raised_by_itself, reads_source
 from thinklonger.agent.stages.verify.sources import parse
 from thinklonger.agent.stages.verify.writing import SCRIPT_NAME, Written, reason_seen, write_given
 from thinklonger.agent.types import Layer, Message, Outcome, TestResult
@@ -36,15 +38,16 @@ async def check_reproduction(source: bytes, *, harness: Harness, base: Layer, re
     """
     if harness.runner is Runner.COMMAND:
         return Judgement(Message("reproduction.no-runner"))
-    if (broken := _unreadable(source)) is not None:
-        return Judgement(broken)
+    script = read(source)
+    if isinstance(script, Message):
+        return Judgement(script)
     written = write_given(SCRIPT_NAME, source)
     layer = {**base, **written.layer}
     execution = await harness.run(written.tests, layer=layer, coverage=True, seconds_per_test=SECONDS, expand=True)
     log = execution.run.output[-LOG_SIGNS:]
-    why, tests = judge(execution, written, source.decode("utf-8", "replace"), reasons=reasons)
-    if why is not None:
-        return Judgement(why, log)
+    tests = judge(execution, written, script, reasons=reasons)
+    if isinstance(tests, Message):
+        return Judgement(tests, log)
     again = [(await harness.run(tests, layer=layer, seconds_per_test=SECONDS)).run for _ in range(REPEATS)]
     kept = steady(execution.run, again, tests)
     if not kept:
@@ -52,24 +55,37 @@ async def check_reproduction(source: bytes, *, harness: Harness, base: Layer, re
     return Judgement(None, log, Reproduction(Origin.MODEL, kept, execution.run, execution.coverage, written.layer))
 
 
-def judge(
-    execution: Execution, written: Written, source: str, *, reasons: Reasons
-) -> tuple[Message | None, tuple[str, ...]]:
-    """Why the tests of a run are no reproduction; where they are one, those that show the issue's reason."""
+def read(source: bytes) -> ast.Module | Message:
+    """A script's tree, or why running it would show nothing."""
+    try:
+        tree = parse(source)
+    except SyntaxError as error:
+        return Message("reproduction.not-python", {"line": error.lineno or 1, "reason": error.msg})
+    except (ValueError, RecursionError, MemoryError) as error:
+        return Message("reproduction.not-python", {"line": 1, "reason": str(error)})
+    if not tree.body:
+        return Message("reproduction.empty")
+    if reads_source(tree):
+        return Message("reproduction.reads-source")
+    return Message("reproduction.always-fails") if always_fails(tree) else tree
+
+
+def judge(execution: Execution, written: Written, script: ast.Module, *, reasons: Reasons) -> tuple[str, ...] | Message:
+    """The tests of a run that show the issue's reason, or why none does."""
     results = [result for result in execution.run.results if result.outcome is not Outcome.MISSING]
     red = [result for result in results if result.outcome.red]
     if not red:
         ran = any(result.outcome.green for result in results)
-        return Message("reproduction.passes" if ran else "reproduction.not-run"), ()
+        return Message("reproduction.passes" if ran else "reproduction.not-run")
     own = (written.path, PurePosixPath(SCRIPT_NAME))
     shown = [result for result in red if shows(result, reasons)]
     if not shown:
-        return _other_reason(red[0], reasons), ()
-    honest = [result for result in shown if not raised_by_itself(result, source, own=own)]
+        return _other_reason(red[0], reasons)
+    honest = [result for result in shown if not raised_by_itself(result, script, own=own)]
     if not honest:
-        return Message("reproduction.raised-by-itself", {"exception": shown[0].exception}), ()
+        return Message("reproduction.raised-by-itself", {"exception": shown[0].exception})
     running = tuple(result.id for result in honest if _runs_code(result, execution, own))
-    return (None, running) if running else (Message("reproduction.runs-nothing"), ())
+    return running or Message("reproduction.runs-nothing")
 
 
 def _other_reason(result: TestResult, reasons: Reasons) -> Message:
@@ -88,14 +104,3 @@ def _runs_code(result: TestResult, execution: Execution, own: Sequence[PurePosix
     if result.outcome is not Outcome.TIMED_OUT:
         ran |= execution.coverage.get(result.id, {}).keys()
     return not ran.issubset(own)
-
-
-def _unreadable(source: bytes) -> Message | None:
-    """Why a source can't be run at all."""
-    try:
-        body = parse(source).body
-    except SyntaxError as error:
-        return Message("reproduction.not-python", {"line": error.lineno or 1, "reason": error.msg})
-    except (ValueError, RecursionError, MemoryError) as error:
-        return Message("reproduction.not-python", {"line": 1, "reason": str(error)})
-    return None if body else Message("reproduction.empty")

@@ -1,13 +1,9 @@
 """What an issue says is seen, and whether a red test shows that: the exception, its message, a value, a hang."""
 
-import ast
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from thinklonger.agent.issue import Clues, Sketch, read_sketches
-from thinklonger.agent.stages.verify.sources import parsed
 from thinklonger.agent.stages.verify.writing import reason_of, red_for_the_reason, same_message
 from thinklonger.agent.types import Issue, Outcome, TestResult
 
@@ -59,23 +55,22 @@ def shows(result: TestResult, reasons: Reasons) -> bool:
         return reasons.hangs
     if any(red_for_the_reason(result, sketch) or _tells(result, sketch) for sketch in reasons.sketches):
         return True
-    return not reasons.sketches and _kind(result) in _ASSERTIONS
+    return not reasons.sketches and by_its_own_check(result)
 
 
-def raised_by_itself(result: TestResult, source: str, *, own: Sequence[PurePosixPath]) -> bool:
-    """Whether a test raises the exception itself that the code should raise: no frame but those of its `own` files."""
-    if _kind(result) in _ASSERTIONS or any(frame.path not in own for frame in result.frames):
-        return False
-    tree = parsed(source)
-    nodes = ast.walk(tree) if tree is not None else ()
-    raised = [node.exc for node in nodes if isinstance(node, ast.Raise) and node.exc is not None]
-    names = {_last_name(node.func if isinstance(node, ast.Call) else node) for node in raised}
-    return _kind(result) in names
+def by_its_own_check(result: TestResult) -> bool:
+    """Whether a test is red by a check of its own: an assertion, or pytest's `fail` and `raises`."""
+    return kind_of(result) in _ASSERTIONS
+
+
+def kind_of(result: TestResult) -> str:
+    """The exception's name, without its module."""
+    return result.exception.rpartition(".")[2]
 
 
 def _tells(result: TestResult, sketch: Sketch) -> bool:
     """Whether a test's own check fails with words that show the reason: the exception's name, or the value."""
-    if _kind(result) not in _ASSERTIONS:
+    if not by_its_own_check(result):
         return False
     if sketch.exception:
         name = sketch.exception.rpartition(".")[2]
@@ -91,11 +86,3 @@ def _stands_in(part: str, text: str) -> bool:
     part, text = " ".join(part.split()), " ".join(text.split())
     bare = part.strip("'\"")
     return any(re.search(rf"(?<![\w.]){re.escape(form)}(?![\w]|\.\d)", text) for form in {part, bare} if form)
-
-
-def _kind(result: TestResult) -> str:
-    return result.exception.rpartition(".")[2]
-
-
-def _last_name(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
