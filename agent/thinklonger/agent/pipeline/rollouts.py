@@ -116,7 +116,7 @@ class Decisions:
             yield Trial(None, flags=flags, size=size)
             return
         started = time.monotonic()
-        layer = {**self.survey.base, **layer_of(candidate.changes)}
+        layer = {**self.survey.base, **layer_of(candidate.changes), **reproduction.layer}
         ran = self.memory.runs.get(patch.id)
         if ran is None:
             ran = (await workshop.harness.run(self.tests, layer=layer, seconds_per_test=self.seconds_per_test)).run
