@@ -334,3 +334,10 @@ def test_the_version(terminal: "Terminal") -> None:
     said = terminal.run("--version")
     assert re.fullmatch(r"thinklonger \d+\.\d+\.\d+\n", said.out)
     assert said.code == 0
+
+
+def test_localize_says_that_it_asks_no_model(terminal: "Terminal") -> None:
+    """A flag that changes nothing is not taken in silence."""
+    said = terminal.run("localize", *ISSUE, "--engine", "http://127.0.0.1:9", "--json", script="localized")
+    assert said.code == 0
+    assert "cli.localize-without-model" in [entry["key"] for entry in json.loads(said.out)["problems"]]
