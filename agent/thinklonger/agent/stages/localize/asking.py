@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
@@ -95,7 +96,7 @@ async def ask_locations(asking: Asking, task: Task, parent: Branch, *, rounds: i
     trouble with the server.
     """
     asking, room = window(await asking.model.facts(), asking)
-    resolve = _resolver(task.repository.paths())
+    resolve = _resolver(tuple(task.repository.paths()))
     ranked = task.localization.files if task.localization is not None else ()
     near = tuple(dict.fromkeys((*parent.files, *(rank.path for rank in ranked))))
     searcher = Searcher(task.repository, near=near, resolve=resolve)
@@ -106,7 +107,8 @@ async def ask_locations(asking: Asking, task: Task, parent: Branch, *, rounds: i
             yield item
 
 
-def _resolver(paths: Sequence[PurePosixPath]) -> Callable[[str], Sequence[PurePosixPath]]:
+@lru_cache(maxsize=2)
+def _resolver(paths: tuple[PurePosixPath, ...]) -> Callable[[str], Sequence[PurePosixPath]]:
     """What gives the files that fit a written path equally well."""
     table = PathTable(paths)
     known = frozenset(paths)

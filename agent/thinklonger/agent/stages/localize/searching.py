@@ -11,6 +11,7 @@ from types import MappingProxyType
 from thinklonger.agent.errors import ModelError, RepositoryError
 from thinklonger.agent.prompts import Call, legible_path
 from thinklonger.agent.protocols import RepositoryView
+from thinklonger.agent.repository import Repository, split_terms
 from thinklonger.agent.types import Message, Symbol, SymbolKind
 
 ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -33,9 +34,9 @@ CONTEXT = 3
 """Lines shown above and below a line that a text was found in."""
 LONGEST = 160
 """Lines of a symbol that is shown whole; of a longer class the outline is shown, of a longer function what fits."""
-_SECONDS = 5.0
+_SECONDS = 3.0
 """Wall-clock time that one search through all files may take."""
-_MOST_HITS = 400
+_MOST_HITS = 60
 _CODE = re.compile(r"\w")
 
 
@@ -52,7 +53,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a call has found: the first hits, all their number, where the next ones are, or why there is none."""
+    """What a call has found: the first hits, how many (at most 60 of a text), where the next ones are, or why none."""
 
     call: str
     hits: tuple[Hit, ...] = ()
@@ -100,7 +101,7 @@ class Searcher:
                 path = self._file(call.arguments[1])
                 return self._symbols(call, self._in_file(first, path)) if path else self._no_file(call)
             case "search_code":
-                return await self._code(call, self._in_order())
+                return await self._everywhere(call)
             case _:
                 path = self._file(call.arguments[1])
                 return await self._code(call, (path,)) if path else self._no_file(call)
@@ -150,11 +151,20 @@ class Searcher:
         """A result of a path that means nothing, or too much."""
         return Result(call.written, problem=Message("localize.no-file", {"path": call.arguments[1]}))
 
-    def _in_order(self) -> tuple[PurePosixPath, ...]:
-        """All files: near ones, then code, then tests."""
-        paths = self._repository.paths()
-        code = (path for path in paths if not self._repository.is_test(path))
-        return tuple(dict.fromkeys((*self._near, *code, *paths)))
+    def _in_order(self, paths: Sequence[PurePosixPath]) -> tuple[PurePosixPath, ...]:
+        """Files: near ones, then code, then tests."""
+        known = frozenset(paths)
+        code = [path for path in paths if not self._repository.is_test(path)]
+        return tuple(dict.fromkeys((*(path for path in self._near if path in known), *code, *paths)))
+
+    async def _everywhere(self, call: Call) -> Result:
+        """A result of lines of any file: of those that the index names for the text's words, else of all."""
+        likely = _likely(self._repository, call.arguments[0])
+        if likely:
+            found = await self._code(call, self._in_order(likely))
+            if found.hits:
+                return found
+        return await self._code(call, self._in_order(self._repository.paths()))
 
     async def _code(self, call: Call, paths: Sequence[PurePosixPath]) -> Result:
         """A result of lines that hold a text exactly; read in a thread, for a while at most."""
@@ -167,6 +177,19 @@ class Searcher:
         hits = tuple(lines_hit(path, start, end, self._repository) for path, start, end in spots[:SHOWN])
         further = tuple(f"{legible_path(path)} :: {start}" for path, start, _ in spots[SHOWN : SHOWN + NAMED])
         return Result(call.written, hits, len(spots), further)
+
+
+def _likely(repository: RepositoryView, text: str) -> Sequence[PurePosixPath]:
+    """The files that hold all words of a text as words of their own, by the index; none where it can't tell."""
+    terms = set(split_terms(text))
+    if not isinstance(repository, Repository) or not terms:
+        return ()
+    files: set[int] | None = None
+    for term in terms:
+        here = {posting.file for posting in repository.postings(term)}
+        files = here if files is None else files & here
+    paths = repository.paths()
+    return [paths[number] for number in sorted(files or ())]
 
 
 def _spots(

@@ -1,4 +1,4 @@
-"""What a model is shown while it localizes: the code of places named so far, of those it names, and what calls found."""
+"""What a model is shown while it localizes: the code of places named before, of those it names, and calls' results."""
 
 from collections.abc import Sequence
 

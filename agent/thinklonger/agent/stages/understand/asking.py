@@ -11,7 +11,6 @@ from thinklonger.agent.errors import ModelError, ThinkLongerError
 from thinklonger.agent.model.asking import Answered, Question, Step, Streams, ask, go_on, is_overflow, shrinking
 from thinklonger.agent.prompts import (
     Count,
-    Fitted,
     Located,
     Place,
     Section,
@@ -39,8 +38,8 @@ from thinklonger.agent.stages.understand.listing import MOST_FILES, Choice, List
 from thinklonger.agent.types import FileRank, Message, Stage
 
 MOST_PLACES = 10
-_MOST_ROOM = 32_768
-"""Tokens of a first prompt at most, however large the window: what has less to do with the issue only distracts."""
+_MOST_ROOM, _MOST_CODE = 40_960, 12_288
+"""Tokens of a first prompt, and of skeletons, at most, whatever the window: what is far from the issue distracts."""
 _FIRST, _SECOND = 0.5, 0.7
 """How much of a prompt's room the thread may take, with the list of files and with their skeletons."""
 _LEAST = 0.15
@@ -129,7 +128,7 @@ async def _first_prompt(stage: _Stage, factor: float) -> tuple[ChatMessage, ...]
         render(
             "understand",
             files="\n".join(sorted(fitted["files"].items)),
-            cut=_cut_note(fitted["files"]),
+            cut=_cut_note(fitted["files"].left_out + stage.listing.more),
             issue="\n".join(fitted["issue"].items),
             failures=render("failures", failures="\n".join(fitted["failures"].items)) if failures else "",
             most=MOST_FILES,
@@ -137,9 +136,9 @@ async def _first_prompt(stage: _Stage, factor: float) -> tuple[ChatMessage, ...]
     )
 
 
-def _cut_note(files: Fitted) -> str:
+def _cut_note(left_out: int) -> str:
     """What is said of a list that does not hold all files."""
-    return f" ({files.left_out} more, which have less to do with the issue, are left out)" if files.left_out else ""
+    return f" ({left_out} more, which have less to do with the issue, are left out)" if left_out else ""
 
 
 # ── the second turn: places ──────────────────────────────────────────────────────────────────────────────────────
@@ -213,7 +212,7 @@ async def _second_prompt(
     )
     skeletons = tuple(stage.task.repository.skeleton(path) for path in files)
     section = Section("skeletons", skeletons, share=1.0, around=_HEADING)
-    fitted = (await fit((section,), room=min(left, _MOST_ROOM), count=stage.count))["skeletons"]
+    fitted = (await fit((section,), room=min(left, _MOST_CODE), count=stage.count))["skeletons"]
     shown = [excerpt(path, text) for path, text in zip(files, fitted.items, strict=False)]
     if fitted.left_out:
         shown.append(f"There was no room for {', '.join(map(legible_path, files[len(fitted.items) :]))}.")
