@@ -231,6 +231,7 @@ def test_the_phases_of_a_start() -> None:
         "INFO 11-20 [gpu_model_runner.py:5040] Starting to load model Qwen/x...",
         "Loading safetensors checkpoint shards:  50% Completed | 1/2 [00:01<00:01,  1.0it/s]",
         "something else",
+        "WARNING 11-20 [vllm.py:1703] Enforce eager set, disabling torch.compile, CUDAGraphs, and JIT kernel warmup.",
         "INFO 11-20 [backends.py:1] Dynamo bytecode transform time: 4.2 s",
         "INFO 11-20 [x.py:1] GPU KV cache size: 101,376 tokens, Maximum concurrency for 32,768 tokens: 3.09x",
         "Capturing CUDA graphs (decode, FULL):  51%|#####     | 34/67 [00:02<00:02, 14.2it/s]",

@@ -70,6 +70,7 @@ def _service(desk: Desk) -> Service:
         model=_model(options.served_model),
         context=context,
         cache_folder=str(Path(desk.surroundings.model_cache).expanduser()),
+        beside=sum(adapter.size for adapter in adapters),
     )
     command = serving.command_for(plan, program=serving.find_program() or "vllm", port=port, adapters=adapters)
     return Service(plan, adapters, port, options.download, command)

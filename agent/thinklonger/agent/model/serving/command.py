@@ -9,7 +9,7 @@ from pathlib import Path
 from thinklonger.agent.errors import UsageError
 from thinklonger.agent.model.serving.capacity import UTILIZATION
 from thinklonger.agent.model.serving.recommendation import Plan
-from thinklonger.agent.model.serving.weights import adapter_rank
+from thinklonger.agent.model.serving.weights import adapter_rank, weights_size
 
 HOST = "127.0.0.1"
 PORT = 8000
@@ -21,11 +21,12 @@ _LOOKUP = 4
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A LoRA adapter, under which name it is served."""
+    """A LoRA adapter, under which name it is served; `size`: bytes of its weights."""
 
     name: str
     path: Path
     rank: int
+    size: int = 0
 
 
 def adapters_of(*, prm: str = "", orm: str = "") -> tuple[Adapter, ...]:
@@ -37,7 +38,7 @@ def adapters_of(*, prm: str = "", orm: str = "") -> tuple[Adapter, ...]:
             rank = adapter_rank(path)
             if rank is None:
                 raise UsageError("serving.no-adapter", flag=f"--{name}", path=str(path))
-            found.append(Adapter(name, path, rank))
+            found.append(Adapter(name, path, rank, weights_size(path)))
     return tuple(found)
 
 

@@ -131,13 +131,18 @@ def usable(gpus: Sequence[Gpu]) -> tuple[Gpu, ...]:
     return tuple(alike[: 1 << (len(alike).bit_length() - 1)])
 
 
-def plan(gpus: Sequence[Gpu], *, model: str = "", context: int | None = None, cache_folder: str = "") -> Plan:
+def plan(
+    gpus: Sequence[Gpu], *, model: str = "", context: int | None = None, cache_folder: str = "", beside: int = 0
+) -> Plan:
     """What to serve on these cards (as `usable` gives them): the recommendation, or the model that the user names.
 
-    `context` is the user's own. `cache_folder` is where downloaded models lie. Raises ModelError where nothing fits,
+    `context` is the user's own. `cache_folder` is where downloaded models lie. `beside`: bytes of what is loaded on
+    each card beside the weights (adapters). Raises ModelError where nothing fits,
     UsageError for a context that does not.
     """
-    found = _named(gpus, model, cache_folder) if model else _recommended(gpus, cache_folder)
+    left = [replace(gpu, memory=gpu.memory - beside) for gpu in gpus]
+    found = _named(left, model, cache_folder) if model else _recommended(left, cache_folder)
+    found = replace(found, memory=gpus[0].memory)
     if context is None:
         return found
     if found.tokens is not None and context > (most := min(found.tokens, _longest(found))):

@@ -36,12 +36,18 @@ class Step:
 _PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
     (Phase.READY, re.compile(r"Application startup complete")),
     (Phase.CAPTURING, re.compile(r"Capturing (?:CUDA|cudagraph).*?(?::\s*(?P<percent>\d{1,3})%|$)")),
-    (Phase.COMPILING, re.compile(r"torch\.compile|Dynamo bytecode transform|Compiling a graph|Start compiling")),
+    (
+        Phase.COMPILING,
+        re.compile(
+            r"Starting torch\.compile|for vLLM's torch\.compile|torch\.compile takes|Dynamo bytecode transform|"
+            r"Compiling a graph|Directly load (?:the compiled|AOT)"
+        ),
+    ),
     (Phase.LOADING, re.compile(r"Loading (?:safetensors|pt) .*?(?:(?P<percent>\d{1,3})% Completed|$)")),
     (Phase.LOADING, re.compile(r"Starting to load model|Loading weights took|Model loading took")),
     (Phase.DOWNLOADING, re.compile(r"(?:Fetching \d+ files|\.safetensors):\s*(?P<percent>\d{1,3})%")),
 )
-_TOKENS = re.compile(r"GPU KV cache size: ([\d,]+) tokens")
+_TOKENS = re.compile(r"[CG]PU KV cache size: ([\d,]+) tokens")
 
 _FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("serving.unknown-flag", re.compile(r"error: (?:unrecognized arguments|argument)[: ]+(?P<reason>.+)")),

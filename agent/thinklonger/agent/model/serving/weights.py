@@ -46,6 +46,11 @@ def adapter_rank(path: Path) -> int | None:
     return next((known for known in _RANKS if isinstance(rank, int) and known >= rank), None)
 
 
+def weights_size(path: Path) -> int:
+    """Bytes of the weights in a folder."""
+    return sum(part.stat().st_size for part in path.glob("*.safetensors") if part.exists())
+
+
 def read_table(path: Path) -> Table:
     """A JSON file that holds a table; an empty one where it can't be read."""
     try:
@@ -68,7 +73,7 @@ def _folder(path: Path) -> Folder | None:
         return None
     text = config.get("text_config")
     shape = _shape(cast("Table", text) if isinstance(text, dict) else config)
-    return Folder(path, sum(part.stat().st_size for part in parts), str(config.get("model_type", "")), shape)
+    return Folder(path, weights_size(path), str(config.get("model_type", "")), shape)
 
 
 def _shape(config: Table) -> Shape | None:
