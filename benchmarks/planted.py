@@ -81,6 +81,8 @@ def read_planted(folder: Path) -> list[Planted]:
                     text = text.replace(old, new)
                 if text != code:
                     changed[case["path"]] = text
+                if not changed:
+                    continue
                 shown = dict(files)
                 if kind == "wrong":
                     shown[tests] = without(files[tests], case.get("blind", ()))

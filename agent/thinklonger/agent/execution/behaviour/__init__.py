@@ -1,6 +1,6 @@
 """How candidates behave: record calls of the edited code, vary their arguments, run every candidate, compare."""
 
-from thinklonger.agent.execution.behaviour.anomalies import Anomalies, anomalies_of, untested_order
+from thinklonger.agent.execution.behaviour.anomalies import Anomalies, anomalies_of, extends, untested_order
 from thinklonger.agent.execution.behaviour.comparison import compare
 from thinklonger.agent.execution.behaviour.grouping import difference_between
 from thinklonger.agent.execution.behaviour.nouns import (
@@ -33,5 +33,6 @@ __all__ = [
     "anomalies_of",
     "compare",
     "difference_between",
+    "extends",
     "untested_order",
 ]

@@ -8,6 +8,7 @@ from thinklonger.agent.execution.behaviour.nouns import Behaviour, CallOutcome, 
 
 PROMISES = frozenset({"permutation", "same-set", "in-order"})
 NEAR, REACH = 20, 0.03  # of at least so many inputs near failing calls, a patch must change this part
+FURTHER, SELDOM = 0.05, 3  # what one repairs beyond another: this part near failing tests, so many times that elsewhere
 WITNESSES = 3  # calls that must show a relation before it is a promise
 _ENDLESS = frozenset({OutcomeKind.HUNG, OutcomeKind.DIED, OutcomeKind.SKIPPED})
 
@@ -60,6 +61,33 @@ def anomalies_of(comparison: Comparison, names: Sequence[str]) -> dict[str, Anom
         )
         for name in known
     }
+
+
+def extends(comparison: Comparison, wide: str, narrow: str) -> bool:
+    """Whether one candidate repairs what another one repairs in the same way, and more of the same near failing tests.
+
+    More: a part of the inputs near failing calls on which the other one does what the base does, and hardly any near
+    passing ones. A patch made for the failing tests' inputs is extended by an honest one; an honest one seldom by a
+    random edit, which changes what works as easily as what does not.
+    """
+    base, ours, theirs = comparison.base, comparison.behaviours[wide], comparison.behaviours[narrow]
+    further: dict[Origin, int] = {}
+    count: dict[Origin, int] = {}
+    for place, given in enumerate(comparison.inputs):
+        if given.origin is Origin.LOOSE:
+            continue
+        count[given.origin] = count.get(given.origin, 0) + 1
+        if base[place].digest != theirs[place].digest:
+            if ours[place].digest != theirs[place].digest:
+                return False
+        elif base[place].digest != ours[place].digest:
+            further[given.origin] = further.get(given.origin, 0) + 1
+
+    def part(origin: Origin) -> float:
+        return further.get(origin, 0) / max(1, count.get(origin, 0))
+
+    near = part(Origin.RED_VARIED)
+    return not further.get(Origin.GREEN) and near >= FURTHER and near >= SELDOM * part(Origin.GREEN_VARIED)
 
 
 def is_corner(plain: Plain) -> bool:

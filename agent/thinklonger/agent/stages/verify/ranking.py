@@ -47,6 +47,7 @@ from thinklonger.agent.execution.behaviour import (
     OutcomeKind,
     anomalies_of,
     difference_between,
+    extends,
     untested_order,
 )
 from thinklonger.agent.types import Agreement, Label, Message
@@ -64,6 +65,7 @@ MOVING = frozenset(
     )
 )
 """Patterns that move, insert or remove whole statements: so free that one of them passes most single failing tests."""
+EXTENDED = 1.5  # what a behaviour loses in the order (not in belief) to one that repairs the same and more
 DIFFERENCES = 3  # differences that a receipt tells
 
 
@@ -255,7 +257,20 @@ def grouped(facts: Sequence[CandidateFacts], comparison: Comparison | None) -> t
         )
         for members in alike.values()
     ]
-    return tuple(sorted(groups, key=lambda group: (-group.score, group.members[0].size, group.members[0].id)))
+    extended = {group.members[0].id for group in groups if comparison and _extended(group, groups, comparison)}
+
+    def place(group: Group) -> tuple[float, int, str]:
+        best = group.members[0]
+        return (EXTENDED * (best.id in extended) - group.score, best.size, best.id)
+
+    return tuple(sorted(groups, key=place))
+
+
+def _extended(group: Group, groups: Sequence[Group], comparison: Comparison) -> bool:
+    """Whether another group repairs what this one does, and more of the same."""
+    known = [other.members[0].id for other in groups if other.members[0].id in comparison.behaviours]
+    own = group.members[0].id
+    return own in known and any(extends(comparison, other, own) for other in known if other != own)
 
 
 def share_of(groups: Sequence[Group], place: int = 0) -> float:
