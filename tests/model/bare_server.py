@@ -61,8 +61,8 @@ def answer(status: str, body: object, *headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def bare(handler: Handler, *, probes: bool = True) -> AsyncGenerator[Bare]:
-    """Hand chat requests to the handler. With `probes`, the list of models and the client's probes are answered."""
+async def bare(handler: Handler, *, probes: bool = True, aside: Handler | None = None) -> AsyncGenerator[Bare]:
+    """Hand chat requests to the handler; with `probes`, the client's probes are answered. `aside`: for other paths."""
     server = Bare()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -76,7 +76,9 @@ async def bare(handler: Handler, *, probes: bool = True) -> AsyncGenerator[Bare]
                 server.calls.append(call)
                 watch = asyncio.create_task(leaving(writer, reader, call))
                 try:
-                    if not call.path.endswith("/chat/completions"):
+                    if aside is not None and call.path.startswith("/api/"):
+                        await aside(call, send)
+                    elif not call.path.endswith("/chat/completions"):
                         await send(
                             answer("200 OK", {"data": [{"id": "m"}]}) if call.path == "/v1/models" else NOT_FOUND
                         )

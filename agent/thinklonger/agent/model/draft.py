@@ -163,6 +163,8 @@ class Draft:
         what is left of several replies' count, the others' shares being estimates. Returns the phase's usage.
         """
         tally = self.tally
+        if self._splitter is not None and not self._fields and not self._splitter.think:
+            tally.answer, tally.thinking = tally.answer + tally.thinking, 0.0  # it was no thinking after all
         if counted is None:
             thinking, answer = tally.split(tally.guess, reasoning=None)
             usage = Usage(prompt, prompt if shared else 0, thinking, answer)

@@ -127,7 +127,10 @@ class Transport(httpx.AsyncBaseTransport):
 
     def __init__(self, *, encrypted: bool) -> None:
         """Open nothing yet. `encrypted`: certificates are needed, which take a while to load."""
-        context = httpx.create_ssl_context(trust_env=False) if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if encrypted:
+            context = httpx.create_ssl_context(trust_env=False)
+            context.load_default_certs()  # this machine's own as well: a company's server has a company's certificate
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context,
             max_connections=None,
@@ -153,7 +156,7 @@ class Transport(httpx.AsyncBaseTransport):
             status_code=response.status,
             headers=response.headers,
             stream=Body(cast("AsyncIterable[bytes]", response.stream)),
-            extensions=cast("dict[str, object]", response.extensions),
+            extensions={},
         )
 
     async def aclose(self) -> None:
