@@ -76,6 +76,7 @@ async def test_refusals_come_first_and_use_no_reply_up(kind: FaultKind, status: 
     [
         (Wording.VLLM, "You passed 2024 input tokens and requested 1000 output tokens"),
         (Wording.VLLM_OLD, "However, you requested 3024 tokens (2024 in the messages, 1000 in the completion)"),
+        (Wording.VLLM_LENGTH, "(length 2024) is longer than the maximum model length of 1024"),
         (Wording.SGLANG, "You requested a total of 3024 tokens"),
         (Wording.LLAMA_CPP, '"type":"exceed_context_size_error","n_prompt_tokens":2024,"n_ctx":1024'),
         (Wording.LLAMA_CPP_OLD, "enable context shift"),

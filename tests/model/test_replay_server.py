@@ -301,6 +301,13 @@ async def test_a_thinking_budget_closes_the_thinking() -> None:
     assert joined(found, "content").strip() == "a"
 
 
+async def test_without_a_reasoning_parser_a_budget_is_refused() -> None:
+    """A vLLM that can't tell thinking from text refuses a thinking budget; older servers pass over it."""
+    for product, status in ((Product.TAGS, 400), (Product.VLLM_OLD, 200), (Product.SGLANG, 200)):
+        async with serve(Script(rules=(says("a"),)), dialect=product) as server:
+            assert (await post(server, asks(thinking_token_budget=50))).status_code == status
+
+
 async def test_llama_cpp_can_be_told_to_end_its_thinking() -> None:
     """The control endpoint ends the thinking of a completion that runs; of another one it is 404."""
     reply = ScriptedReply(think="Hm.", answer="a", thinking=Thinking.RAMBLES, per_chunk=0.01)

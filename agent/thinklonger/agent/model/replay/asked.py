@@ -104,6 +104,8 @@ def read_chat(body: Json, traits: Traits) -> Chat:
     wants_more = body.get("continue_final_message") is True
     if wants_more and body.get("add_generation_prompt", True) is not False:
         raise UnreadableError("continue_final_message", "Cannot set both this and `add_generation_prompt` to True.")
+    if traits.budgets is False and body.get("thinking_token_budget") is not None:
+        raise UnreadableError("thinking_token_budget", "it is set but reasoning_config is not configured.")
     stop = body.get("stop") or ()
     options = _mapping(body.get("stream_options"))
     template = _mapping(body.get("chat_template_kwargs"))
@@ -119,7 +121,7 @@ def read_chat(body: Json, traits: Traits) -> Chat:
         goes_on=turns[-1][0] == "assistant" and (traits.prefills or (traits.continues and wants_more)),
         logprobs=(_whole(body.get("top_logprobs"), "top_logprobs") or 0) if body.get("logprobs") else 0,
         question=bool(body.get("logprobs")),
-        budget=_whole(body.get("thinking_token_budget"), "thinking_token_budget"),
+        budget=_whole(body.get("thinking_token_budget"), "thinking_token_budget") if traits.budgets else None,
         thinks=template.get("enable_thinking", template.get("thinking", True)) is not False,
         stop=(stop,) if isinstance(stop, str) else tuple(str(text) for text in cast("list[object]", stop)),
         controlled=body.get("reasoning_control") is True,

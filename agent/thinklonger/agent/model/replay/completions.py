@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from thinklonger.agent.chat import Finish, Part
 from thinklonger.agent.model.replay.asked import Chat
@@ -45,12 +46,12 @@ class Writer:
 
     def delta(
         self, choice: int, tokens: Sequence[Token], counted: Counted, *, listing: list[object] | None = None
-    ) -> list[object]:
+    ) -> list[dict[str, object]]:
         """The events for a chunk: one for each field in it.
 
         `counted`: this choice's tokens so far. `listing`: probabilities that are not the usual ones.
         """
-        events: list[object] = []
+        events: list[dict[str, object]] = []
         for name, run in _runs(tokens):
             text = "".join(token.text for token in run)
             whole = self.texts.setdefault(choice, {})
@@ -64,10 +65,14 @@ class Writer:
             events.append({**event, "usage": self.usage(counted, details=False)} if self.chat.running else event)
         return events
 
-    def closing(self, choice: int, finish: Finish) -> object:
-        """The event that says why a choice ended."""
+    def close(self, choice: int, finish: Finish, events: list[dict[str, object]]) -> None:
+        """Add why a choice ended: to the last of a chunk's events, or as one more."""
         self.finishes[choice] = finish.value
-        return self._event(choice, {}, finish=finish.value)
+        if events and self.traits.joined:
+            (last,) = cast("list[dict[str, object]]", events[-1]["choices"])
+            last["finish_reason"] = finish.value
+        else:
+            events.append(self._event(choice, {}, finish=finish.value))
 
     def usage_event(self, counted: Counted) -> object:
         """The event with the tokens."""
@@ -83,6 +88,7 @@ class Writer:
         }
         if self.traits.cached and details:
             usage["prompt_tokens_details"] = {"cached_tokens": counted.cached}
+        if self.traits.budgets:
             usage["completion_tokens_details"] = {"reasoning_tokens": counted.thought}
         return usage
 

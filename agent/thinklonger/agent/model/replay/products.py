@@ -41,7 +41,9 @@ class Traits:
     cached tokens. `gap`: the blank text between thinking and answer is sent. `fits`: a prompt with its output limit
     beyond the context is refused; else only a prompt that is alone too long. `truncates`: an overlong prompt is cut
     silently. `names`: a model's name must be known (404). `prefills`: an assistant's turn at the end is gone on with
-    unasked. `running`: usage so far can be asked for in each event. `paths`: what it serves beside chat completions and
+    unasked. `running`: usage so far can be asked for in each event. `joined`: the finish reason comes with the last
+    text, where both are there. `budgets`: a thinking budget is kept to (True), passed over (None), refused (False).
+    `paths`: what it serves beside chat completions and
     the list of models.
     """
 
@@ -60,6 +62,8 @@ class Traits:
     names: bool = True
     prefills: bool = False
     running: bool = False
+    joined: bool = False
+    budgets: bool | None = None
     paths: frozenset[str] = frozenset()
 
 
@@ -74,6 +78,8 @@ TRAITS: Mapping[Product, Traits] = MappingProxyType(
             cached=True,
             gap=True,
             running=True,
+            joined=True,
+            budgets=True,
             paths=_VLLM_PATHS | {"/generative_scoring"},
         ),
         Product.VLLM_OLD: Traits(
@@ -82,6 +88,7 @@ TRAITS: Mapping[Product, Traits] = MappingProxyType(
             continues=True,
             gap=True,
             running=True,
+            joined=True,
             paths=_VLLM_PATHS,
         ),
         Product.SGLANG: Traits(
@@ -97,6 +104,8 @@ TRAITS: Mapping[Product, Traits] = MappingProxyType(
             cached=True,
             gap=True,
             running=True,
+            joined=True,
+            budgets=False,
             paths=_VLLM_PATHS,
         ),
         Product.TAGS_OPEN: Traits(
@@ -106,6 +115,8 @@ TRAITS: Mapping[Product, Traits] = MappingProxyType(
             continues=True,
             gap=True,
             running=True,
+            joined=True,
+            budgets=False,
             paths=_VLLM_PATHS,
         ),
         Product.LLAMA_CPP: Traits(

@@ -68,6 +68,7 @@ class Wording(StrEnum):
 
     VLLM = "vllm"
     VLLM_OLD = "vllm-old"
+    VLLM_LENGTH = "vllm-length"
     SGLANG = "sglang"
     LLAMA_CPP = "llama.cpp"
     LLAMA_CPP_OLD = "llama.cpp-old"

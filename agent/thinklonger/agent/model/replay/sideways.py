@@ -141,7 +141,7 @@ def _control(state: State, body: Json) -> Answer:
 
 
 def _generative_scoring(state: State, body: Json) -> Answer:
-    query, items = str(body.get("query", "")), [str(item) for item in _list(body.get("items"))]
+    query, items = _worded(state, body.get("query")), [_worded(state, item) for item in _list(body.get("items"))]
     model = str(body.get("model") or state.script.model)
     scores: list[float] = []
     for item in items:
@@ -149,6 +149,12 @@ def _generative_scoring(state: State, body: Json) -> Answer:
         scores.append(state.script.unscored if probability is None else probability)
     data = [{"index": place, "object": "score", "score": score} for place, score in enumerate(scores)]
     return 200, {"object": "list", "model": model, "data": data}
+
+
+def _worded(state: State, text: object) -> str:
+    """A text that is given in words or in tokens."""
+    numbers = [number for number in _list(text) if isinstance(number, int)]
+    return state.vocabulary.decode(numbers) if numbers else str(text or "")
 
 
 def _lm_studio(state: State, _: Json) -> Answer:

@@ -87,7 +87,7 @@ class Speech:
             self._state.generated += kept
             finish = Finish.STOP if self._empty else voice.finish
             if finish is not None and not broken:
-                events.append(self._writer.closing(choice, finish))
+                self._writer.close(choice, finish, events)
             elif not broken:
                 heapq.heappush(due, (moment + voice.pace, choice))
             if self._chat.stream:

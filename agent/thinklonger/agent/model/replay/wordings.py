@@ -21,7 +21,7 @@ def overflow(wording: Wording, *, prompt: int, output: int, context: int) -> Ref
         prompt=prompt, output=output, context=context, together=prompt + output, most=max(context - output, 0)
     )
     match wording:
-        case Wording.VLLM:
+        case Wording.VLLM | Wording.VLLM_LENGTH:
             return Refusal(400, _error(text, "BadRequestError", 400, "input_tokens"))
         case Wording.VLLM_OLD | Wording.SGLANG:
             body = {"object": "error", "message": text, "type": "BadRequestError", "param": None, "code": 400}
@@ -74,6 +74,8 @@ _OVERFLOWS: Mapping[Wording, str] = MappingProxyType(
         Wording.VLLM_OLD: "This model's maximum context length is {context} tokens. However, you requested {together} "
         "tokens ({prompt} in the messages, {output} in the completion). Please reduce the length of the messages or "
         "completion.",
+        Wording.VLLM_LENGTH: "The decoder prompt (length {prompt}) is longer than the maximum model length of "
+        "{context}. Make sure that `max_model_len` is no smaller than the number of text tokens.",
         Wording.SGLANG: "Requested token count exceeds the model's maximum context length of {context} tokens. You "
         "requested a total of {together} tokens: {prompt} tokens from the input messages and {output} tokens for the "
         "completion. Please reduce the number of tokens in the input messages or the completion to fit within the "
