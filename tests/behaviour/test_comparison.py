@@ -140,6 +140,34 @@ async def test_arguments_changed_in_place_are_the_outcome(compared: Compared) ->
     assert all(outcome.value is None for behaviour in found.behaviours.values() for outcome in behaviour)
 
 
+async def test_what_failing_tests_see_of_arguments_counts(compared: Compared) -> None:
+    """Where the failing test fails for what happened to its argument, the same value returned is not the same."""
+    found = await compared(
+        """
+        def joined(first, second):
+            result = first
+            result += second
+            return result
+        """,
+        """
+        from box import joined
+
+        def test_argument():
+            first = [1, 2]
+            assert joined(first, [3]) == [1, 2, 3]
+            assert first == [1, 2]
+
+        def test_value():
+            assert joined([4, 5], [6]) == [4, 5, 6]
+        """,
+        [("result = first", "result = first[:]"), ("result = first", "result = first if first[0] > 1 else first[:]")],
+    )
+    assert len(found.groups) == 2
+    varied = [place for place, given in enumerate(found.inputs) if not given.origin.recorded]
+    right = found.behaviours["result = first[:]"]
+    assert any(found.base[place].digest != right[place].digest for place in varied)
+
+
 async def test_nested_data_nests_deeper_than_the_tests_did(compared: Compared) -> None:
     """Where items are plain or lists of such items, inputs nest in ways that no test shows."""
     found = await compared(

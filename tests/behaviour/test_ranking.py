@@ -16,6 +16,7 @@ from thinklonger.agent.execution.behaviour import (
     Origin,
     OutcomeKind,
     Plain,
+    extends,
 )
 from thinklonger.agent.execution.behaviour.grouping import differences_of, digest_of, groups_of
 from thinklonger.agent.messages import LANGUAGES, render
@@ -130,6 +131,60 @@ def test_odd_behaviour_near_the_tests_inputs_loses(odd: str) -> None:
     """New crashes, hangs, foreign types and broken relations outweigh a somewhat higher prior."""
     verdict = judge(facts(odd=0.5, right=0.4), {"odd": ODD[odd], "right": RIGHT})
     assert verdict.order == ("right", "odd")
+
+
+def near_failing(**changed: int) -> tuple[Comparison, list[CandidateFacts]]:
+    """Candidates that mend one failing call, f(50), and differ from the base on so many of 40 inputs near it."""
+    inputs = [CallInput("f", "f(50)", (50,), Origin.RED)]
+    inputs += [CallInput("f", f"f({place})", (place,), Origin.GREEN) for place in range(2, 7)]
+    inputs += [CallInput("f", f"f({place})", (place,), Origin.RED_VARIED, seed=0) for place in range(60, 100)]
+    inputs += [CallInput("f", f"f({place})", (place,), Origin.GREEN_VARIED, seed=1) for place in range(100, 120)]
+    base = tuple(returned(1) for _ in inputs)
+    behaviours: dict[str, Behaviour] = {
+        name: (returned(2), *base[1:6], *(returned(2) for _ in range(number)), *base[6 + number :])
+        for name, number in changed.items()
+    }
+    groups = groups_of(inputs, behaviours)
+    found = Comparison(tuple(inputs), base, behaviours, groups, differences_of(inputs, behaviours, groups))
+    return found, facts(**dict.fromkeys(changed, 0.5))
+
+
+def test_a_patch_for_one_input_alone_is_narrow() -> None:
+    """What mends the failing call and nothing near it is not verified, though no rival is known; what mends more is."""
+    for changed, label in ((0, Label.PARTLY_VERIFIED), (1, Label.PARTLY_VERIFIED), (12, Label.VERIFIED)):
+        found, table = near_failing(only=changed)
+        verdict = rank(table, Evidence(400, 6, comparison=found))
+        assert verdict.label is label
+        assert ("narrow" in keys(verdict)) is (label is Label.PARTLY_VERIFIED)
+
+
+@pytest.mark.parametrize("corner", [None, 0, 1, -1, "", [], False])
+def test_a_corner_may_be_mended_alone(corner: Plain) -> None:
+    """Zero, one, nothing, emptiness: a program treats them apart for good reasons, and so may a patch."""
+    found, table = near_failing(only=0)
+    given = replace(found.inputs[0], arguments=(corner,))
+    found = replace(found, inputs=(given, *found.inputs[1:]))
+    assert "narrow" not in keys(rank(table, Evidence(400, 6, comparison=found)))
+
+
+def test_what_repairs_the_same_and_more_comes_first() -> None:
+    """A patch that changes few inputs near the failing one is outranked by one that agrees with it and changes more."""
+    found, table = near_failing(few=8, more=30)
+    assert extends(found, "more", "few")
+    assert not extends(found, "few", "more")
+    verdict = rank(table, Evidence(400, 6, comparison=found))
+    assert verdict.order == ("more", "few")
+    assert verdict.label is Label.PARTLY_VERIFIED  # which one is right, the tests do not say
+
+
+def test_what_changes_as_much_elsewhere_repairs_no_more() -> None:
+    """Further changes near passing tests, as many as near failing ones: a random edit does that."""
+    found, _ = near_failing(few=8, more=30)
+    wild = tuple(
+        returned(2) if given.origin is Origin.GREEN_VARIED else outcome
+        for given, outcome in zip(found.inputs, found.behaviours["more"], strict=True)
+    )
+    assert not extends(replace(found, behaviours={**found.behaviours, "more": wild}), "more", "few")
 
 
 def test_changing_what_passing_tests_call_loses() -> None:
