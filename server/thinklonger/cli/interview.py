@@ -111,8 +111,10 @@ def _note_facts(facts: ModelFacts, url: str, seconds: float, found: Diagnosis, d
 
 def _note_conduct(conduct: Conduct, found: Diagnosis) -> None:
     """How it behaves."""
-    if conduct.freed is None:
+    if not conduct.tells:
         found.add("cancel", "doctor.cancel-unknown")
+    elif conduct.freed is None:
+        found.add("cancel", "doctor.cancel-unseen")
     elif math.isinf(conduct.freed):
         found.advise("cancel", "doctor.cancel-stays")
     else:

@@ -19,12 +19,14 @@ FREED = 5.0
 """Seconds in which a server must have stopped working for a client that has left."""
 SILENCE = 60.0
 """Seconds that it may be silent while it is looked at."""
-_LONG = 2048
+_LONG = 16384
+"""Tokens that the reply may have that is left early: enough to be seen at work on a fast server."""
 _PAUSE = 0.1
 _SEEN_RUNNING = 3.0
 _WORDS = 500
 """Words of the prompt that is sent twice: some dozens of a server's cache blocks, and short enough for any context."""
-_SHORT_CONTEXT = 2048
+_TOKENS_OF_A_WORD = 8
+"""More than any tokenizer makes of these words."""
 _RUNNING = re.compile(
     r"^(?:vllm:num_requests_running|llamacpp:requests_processing|sglang:num_running_reqs|sglang:num_requests_running)"
     r"(?:\{[^}]*\})?\s+([0-9.eE+]+)\s*$",
@@ -36,10 +38,12 @@ _RUNNING = re.compile(
 class Conduct:
     """What was seen. None: the server does not tell.
 
-    `freed`: seconds until it had stopped working for a client that had left, infinite where it had not within `FREED`.
+    `tells`: whether it says how many requests it works at. `freed`: seconds until it had stopped working for a client
+    that had left, infinite where it had not within `FREED`; None where the reply was done before anybody could leave.
     `prompt`, `cached`: tokens of a prompt that was sent a second time, and those of them that it still had.
     """
 
+    tells: bool = False
     freed: float | None = None
     prompt: int = 0
     cached: int | None = None
@@ -53,7 +57,11 @@ async def observe(url: str, facts: ModelFacts, *, key: str = "") -> Conduct:
     channel = Channel(Address.of(url), key=key, idle_seconds=SILENCE)
     try:
         prompt, cached = await _repeated(channel, facts)
-        return Conduct(await _left(channel, facts.model), prompt, cached)
+        before = await running(channel)
+        if before is None:
+            return Conduct(prompt=prompt, cached=cached)
+        freed = await _left(channel, facts, before)
+        return Conduct(tells=True, freed=freed, prompt=prompt, cached=cached)
     except Failure as failure:
         raise failure.error(url=channel.address.shown, model=facts.model, clean=channel.clean) from None
     finally:
@@ -62,7 +70,7 @@ async def observe(url: str, facts: ModelFacts, *, key: str = "") -> Conduct:
 
 async def _repeated(channel: Channel, facts: ModelFacts) -> tuple[int, int | None]:
     """The tokens of a prompt that is sent twice, and how many of them the server had the second time."""
-    words = _WORDS if facts.context >= _SHORT_CONTEXT else _WORDS // 4
+    words = min(_WORDS, facts.context // _TOKENS_OF_A_WORD)
     text = secrets.token_hex(8) + " one two three four five six seven eight nine ten" * (words // 10)
     body = _body(facts.model, text, limit=1)
     await channel.post(channel.address.api("/chat/completions"), body)
@@ -83,12 +91,10 @@ def _usage(body: bytes) -> Mapping[str, object]:
     return cast("Mapping[str, object]", usage) if isinstance(usage, dict) else {}
 
 
-async def _left(channel: Channel, model: str) -> float | None:
-    """Seconds until the server has stopped working for a request that is left early."""
-    before = await running(channel)
-    if before is None:
-        return None
-    body = {**_body(model, "Count from one to a thousand, in words.", limit=_LONG), "stream": True}
+async def _left(channel: Channel, facts: ModelFacts, before: int) -> float | None:
+    """Seconds until the server has stopped working for a request that is left early; it worked at `before` others."""
+    limit = min(_LONG, facts.context // 2)
+    body = {**_body(facts.model, "Count from one to a thousand, in words.", limit=limit), "stream": True}
     async with channel.stream(channel.address.api("/chat/completions"), body) as response:
         if not await _begun(response.aiter_raw()):
             return None
