@@ -323,6 +323,19 @@ async def test_llama_cpp_can_be_told_to_end_its_thinking() -> None:
 
 
 @pytest.mark.parametrize("product", [Product.VLLM, Product.TAGS, Product.SGLANG])
+async def test_llama_cpp_ends_the_thinking_of_one_choice_only() -> None:
+    """Of several choices the control endpoint reaches one; the others go on to their limit."""
+    reply = ScriptedReply(think="Hm.", answer="a", thinking=Thinking.RAMBLES, per_chunk=0.01)
+    async with serve(Script(rules=(Rule(replies=(reply, reply)),)), dialect=Product.LLAMA_CPP) as server:
+        asking = asyncio.create_task(events(server, asks(reasoning_control=True, max_tokens=400, n=2)))
+        while not server.state.voices:  # noqa: ASYNC110 (it is not announced)
+            await asyncio.sleep(0.005)
+        (running,) = server.state.voices
+        await post(server, {"id": running, "action": "reasoning_end"}, "/chat/completions/control")
+        found = await asyncio.wait_for(asking, 10)
+    assert [joined(found, "content", choice).strip() for choice in (0, 1)] == ["a", ""]
+
+
 async def test_an_unfinished_turn_is_gone_on_with(product: Product) -> None:
     """Of several replies the one that begins like the turn goes on: with its thinking, or with its answer if closed."""
     replies = tuple(ScriptedReply(think=f"{word} is {THINK}", answer=word) for word in ("red", "green", "blue"))

@@ -135,8 +135,7 @@ def _control(state: State, body: Json) -> Answer:
         return 404, {"error": {"code": 404, "message": text, "type": "not_found_error"}}
     if body.get("action") != "reasoning_end":
         raise UnreadableError("action", "reasoning_end is wanted")
-    for voice in voices:
-        voice.close_thinking()
+    voices[0].close_thinking()  # as the real one: of several choices only one
     return 200, {"success": True}
 
 
