@@ -322,7 +322,6 @@ async def test_llama_cpp_can_be_told_to_end_its_thinking() -> None:
         assert (await post(server, {"id": "x", "action": "reasoning_end"}, "/chat/completions/control")).is_error
 
 
-@pytest.mark.parametrize("product", [Product.VLLM, Product.TAGS, Product.SGLANG])
 async def test_llama_cpp_ends_the_thinking_of_one_choice_only() -> None:
     """Of several choices the control endpoint reaches one; the others go on to their limit."""
     reply = ScriptedReply(think="Hm.", answer="a", thinking=Thinking.RAMBLES, per_chunk=0.01)
@@ -336,6 +335,7 @@ async def test_llama_cpp_ends_the_thinking_of_one_choice_only() -> None:
     assert [joined(found, "content", choice).strip() for choice in (0, 1)] == ["a", ""]
 
 
+@pytest.mark.parametrize("product", [Product.VLLM, Product.TAGS, Product.SGLANG])
 async def test_an_unfinished_turn_is_gone_on_with(product: Product) -> None:
     """Of several replies the one that begins like the turn goes on: with its thinking, or with its answer if closed."""
     replies = tuple(ScriptedReply(think=f"{word} is {THINK}", answer=word) for word in ("red", "green", "blue"))
