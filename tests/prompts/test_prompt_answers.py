@@ -1,6 +1,7 @@
 """Answers read back, strictly, with failures that say what is wrong."""
 
 from contextlib import suppress
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from thinklonger.agent import messages
 from thinklonger.agent.errors import ModelError
-from thinklonger.agent.prompts import Call, Place, read_answer, read_calls, read_paths, read_places
+from thinklonger.agent.prompts import Call, Place, legible_path, read_answer, read_calls, read_paths, read_places
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,14 @@ def test_paths_come_without_what_models_put_around_them() -> None:
     assert read_paths(answer) == ("src/a.py", "src/b c.py", "src/d.py")
     with pytest.raises(ModelError, match="not a path"):
         read_paths("I think that it is the second one")
+
+
+@given(st.text(st.sampled_from('ab/.`"\n\\\\ é_'), min_size=1, max_size=20))
+def test_a_path_comes_back_as_it_was_shown(text: str) -> None:
+    """However odd a file's name is, a model that copies it names the file."""
+    path = PurePosixPath(f"x/{text.strip('/')}.py")
+    (read,) = read_paths(legible_path(path))
+    assert PurePosixPath(read) == path
 
 
 def test_places_are_symbols_or_lines_with_reasons() -> None:

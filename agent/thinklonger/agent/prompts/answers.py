@@ -4,8 +4,10 @@ Every failure is a ModelError with the key of a sentence that can be shown to th
 """
 
 import ast
+import json
 import re
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 
 from thinklonger.agent.errors import ModelError
@@ -101,9 +103,12 @@ def _lines(answer: str) -> list[str]:
 
 
 def _unquoted(text: str) -> str:
-    """A name without the quotes or backticks around it."""
-    text = text.strip()
-    for quote in ("`", '"', "'", "**"):
+    """A name without the quotes or backticks around it; what `fences.legible_path` had to quote is as it was."""
+    text = text.strip().strip("`")
+    if text.startswith('"') and "\\" in text:
+        with suppress(ValueError):
+            return str(json.loads(text))
+    for quote in ('"', "'", "**", "`"):
         if len(text) > 2 * len(quote) and text.startswith(quote) and text.endswith(quote):
             text = text[len(quote) : -len(quote)]
     return text.strip()

@@ -144,6 +144,8 @@ def cut_middle(text: str, tokens: float) -> str:
     if whole <= tokens:
         return text
     letters = max(2 * _SHORTEST, int(len(text) * tokens / whole) - _NOTE)
+    if letters >= len(text):
+        return text
     head, tail = text[: letters * 2 // 3], text[len(text) - letters // 3 :]
     if (end := head.rfind("\n")) > len(head) // 2:
         head = head[:end]
