@@ -3,8 +3,9 @@
 A server of its own process streams chat completions as vLLM does: each event in an HTTP chunk of its own. `burst`: one
 reply as fast as it is read. `paced`: eight replies by one request, an event for each of them every 25 ms. Each client
 runs in a fresh process. CPU is user and system time of that process between the first event and the last, divided by
-the events; latency is the time from the server's write to the text's delivery. `reader` is the least that a program
-can do: read the socket, look for line ends.
+the events; latency is the time from the server's write to the text's delivery. `recorded` is our client as a run uses
+it: beside other streams, told as events, written to the run's record. `reader` is the least that a program can do: read
+the socket, look for line ends.
 
     python benchmarks/stream.py [--events N] [--runs N] [--openai PYTHON]
 
@@ -19,14 +20,20 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thinklonger.agent.chat import ChatRequest
 
 REPLIES = 8
 STEP_SECONDS = 0.025
 PACED_EVENTS = 1600
-CLIENTS = ("thinklonger", "openai", "reader")
+CLIENTS = ("thinklonger", "recorded", "openai", "reader")
 
 
 # ── the server ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -102,19 +109,52 @@ async def serve(events: int) -> None:
 # ── the clients ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def asked(count: int) -> "ChatRequest":
+    """A request whose thinking nothing ends."""
+    from thinklonger.agent.chat import ChatMessage, ChatRequest, Role, Sampling
+
+    return ChatRequest((ChatMessage(Role.USER, "Which?"),), Sampling(thinking_tokens=4_000_000), count)
+
+
 async def ours(url: str, count: int) -> AsyncIterator[str]:
     """The texts by our client."""
-    from thinklonger.agent.chat import ChatMessage, ChatRequest, Delta, Role, Sampling
+    from thinklonger.agent.chat import Delta
     from thinklonger.agent.config import ServedSettings
     from thinklonger.agent.model import connect
 
     async with connect(url, model="m", served=ServedSettings(context=10_000_000)) as model:
         await model.facts()
-        sampling = Sampling(thinking_tokens=4_000_000)
-        request = ChatRequest((ChatMessage(Role.USER, "Which?"),), sampling, count)
-        async for item in model.reply(request):
+        async for item in model.reply(asked(count)):
             if isinstance(item, Delta):
                 yield item.text
+
+
+async def recorded(url: str, count: int) -> AsyncIterator[str]:
+    """The texts by our client, on their way into a run's record."""
+    from thinklonger.agent.chat import Delta
+    from thinklonger.agent.config import ServedSettings
+    from thinklonger.agent.model import connect
+    from thinklonger.agent.model.asking import Streams
+    from thinklonger.agent.pipeline.telling import Teller
+    from thinklonger.agent.protocols import Heard
+    from thinklonger.agent.trace.recording import Recorder
+
+    teller = Teller()
+    async with connect(url, model="m", served=ServedSettings(context=10_000_000)) as model:
+        await model.facts()
+
+        async def heard() -> AsyncGenerator[Heard]:
+            async for item in model.reply(asked(count)):
+                yield Heard(f"u1/{getattr(item, 'choice', 0)}", item)
+
+        streams = Streams[Heard]()
+        streams.add(heard())
+        with tempfile.TemporaryDirectory() as folder, Recorder.create(Path(folder), "r1") as recorder:
+            async for said in streams.items():
+                for event_told in teller.tell(said):
+                    recorder.append(event_told)
+                if isinstance(said.what, Delta):
+                    yield said.what.text
 
 
 async def openais(url: str, count: int) -> AsyncIterator[str]:
@@ -147,7 +187,7 @@ async def readers(url: str, count: int) -> AsyncIterator[str]:
 
 async def consume(client: str, url: str, count: int) -> None:
     """Read a stream to its end; says events, CPU seconds and the median latency."""
-    texts = {"thinklonger": ours, "openai": openais, "reader": readers}[client](url, count)
+    texts = {"thinklonger": ours, "recorded": recorded, "openai": openais, "reader": readers}[client](url, count)
     events, latencies, began = 0, [], 0.0
     async for text in texts:
         if not events:
