@@ -24,7 +24,8 @@ class Anomalies:
     `disturbed`: differs from the base near a test's call, red or green, on which it does what the base does.
     `invariants`: how many relations it breaks that the tests suggest and another behaviour keeps everywhere.
     `narrow`: it changes what failing tests call, and next to nothing near that: it may be made for their inputs alone.
-    `promises`: names of broken relations that are too particular to hold in several tests by chance.
+    `promises`: names of broken relations that are too particular to hold in several tests by chance, and broken on
+    some input where the base does something else: what the program as it is does not keep, it does not promise.
     """
 
     crashes: float = 0.0
@@ -56,7 +57,10 @@ def anomalies_of(comparison: Comparison, names: Sequence[str]) -> dict[str, Anom
             promises=tuple(
                 item.name
                 for item, count in zip(invariants, counts[name], strict=True)
-                if count and item.witnesses >= WITNESSES and item.name.partition(" ")[0] in PROMISES
+                if count
+                and item.witnesses >= WITNESSES
+                and item.name.partition(" ")[0] in PROMISES
+                and broken(item, comparison.inputs, comparison.behaviours[name], beside=comparison.base)
             ),
         )
         for name in known

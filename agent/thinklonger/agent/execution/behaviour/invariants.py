@@ -251,13 +251,19 @@ def suggested(comparison: Comparison, behaviour: Behaviour) -> tuple[Invariant, 
     return tuple(found)
 
 
-def broken(invariant: Invariant, inputs: Sequence[CallInput], behaviour: Behaviour) -> int:
-    """On how many inputs inside the domain a candidate returns something that breaks the relation."""
+def broken(
+    invariant: Invariant, inputs: Sequence[CallInput], behaviour: Behaviour, *, beside: Behaviour | None = None
+) -> int:
+    """On how many inputs inside the domain a candidate returns something that breaks the relation.
+
+    `beside`: only inputs count on which this behaviour does not return the same.
+    """
     return sum(
         1
-        for given, outcome in zip(inputs, behaviour, strict=True)
+        for place, (given, outcome) in enumerate(zip(inputs, behaviour, strict=True))
         if given.function == invariant.function
         and given.origin is not Origin.LOOSE
         and outcome.kind is OutcomeKind.RETURNED
         and invariant.holds(given.arguments, outcome.value) is False
+        and (beside is None or beside[place].kind is not outcome.kind or beside[place].value != outcome.value)
     )
