@@ -249,24 +249,17 @@ async def test_a_file_that_breaks_the_parser(tmp_path: Path, opened: Opener, mon
     """A file that kills its worker is reported, the others are indexed, and it is not tried again."""
     root = big(tmp_path / "r")
     write(root, {"pkg1/deadly.py": "# DEADLY\n"})
-    hook = write(
-        tmp_path / "hook",
-        {
-            "sitecustomize.py": (
-                "import sys\n"
-                "if 'thinklonger.agent.repository.worker' in sys.orig_argv:\n"
-                "    import os\n"
-                "    from thinklonger.agent.repository.languages import python\n"
-                "    usual = python.Python.analyse\n"
-                "    def analyse(self, text):\n"
-                "        if b'DEADLY' in text:\n"
-                "            os._exit(139)\n"
-                "        return usual(self, text)\n"
-                "    python.Python.analyse = analyse\n"
-            )
-        },
+    deadly = (
+        "import os\n"
+        "from thinklonger.agent.repository.languages import python\n"
+        "usual = python.Python.analyse\n"
+        "def analyse(self, text):\n"
+        "    if b'DEADLY' in text:\n"
+        "        os._exit(139)\n"
+        "    return usual(self, text)\n"
+        "python.Python.analyse = analyse\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(hook))
+    monkeypatch.setattr(workers, "PROGRAM", workers.PROGRAM.replace("main()", f"{deadly}main()"))
     repository = await opened(root)
     assert keys(repository) == [("pkg1/deadly.py", "parser-failed")]
     assert len(repository.paths()) == 131

@@ -143,7 +143,7 @@ async def _recorded(name: str, request: Request, job: Job) -> AsyncGenerator[Eve
                 budget=settings.search.budget,
                 version=__version__,
                 settings=settings,
-                whole=not (request.overlay or request.reproduction or request.patch),
+                whole=not (request.overlay or request.reproduction or request.patch or steered(request)),
             )
             if resumed:
                 yield first  # its record has it already
@@ -168,6 +168,12 @@ async def _recorded(name: str, request: Request, job: Job) -> AsyncGenerator[Eve
             if not ended:
                 recorder.append(RunCancelled(time.monotonic() - started))
             raise
+
+
+def steered(request: Request) -> bool:
+    """Whether the user has a hand on the search, which no record holds."""
+    steering = request.steering
+    return bool(steering.pinned or steering.excluded or steering.promoted)
 
 
 def _timed(event: Event, seconds: float) -> Event:

@@ -162,11 +162,13 @@ class Repair:
         self.stop = StopReason.EXHAUSTED if self.exhausted else StopReason.BUDGET
 
     async def _untried(self, proposals: AsyncIterator[Proposal]) -> AsyncIterator[Proposal]:
-        """Those of the proposals that no earlier attempt at this run has seen fail."""
+        """Those of the proposals that no earlier attempt at this run has seen fail, where the user wants them."""
+        steering = self.survey.request.steering
         async for proposal in proposals:
+            location = proposal.candidate.location
             if proposal.diff in self.memory.failed:
                 self.tried += 1
-            else:
+            elif steering.admits(location.path, location.symbol):
                 yield proposal
 
     def _screening(self, reproduction: Reproduction) -> tuple[tuple[str, ...], float]:

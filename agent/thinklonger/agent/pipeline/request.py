@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from thinklonger.agent.config import Settings
+from thinklonger.agent.search.steering import Steering
 from thinklonger.agent.types import Issue, Layer
 
 
@@ -21,7 +22,8 @@ class Request:
     """An issue of a repository. `overlay` is text that editors hold and the disk does not.
 
     `reproduction` stands in place of whatever would be looked for; `patch` is a unified diff to verify. `continues` is
-    the folder of an interrupted run's record, which goes on. `api_key` is for the model's server and nobody else.
+    the folder of an interrupted run's record, which goes on. `steering` is the user's hand on the search: places to
+    keep to or to leave out, before it and while it runs. `api_key` is for the model's server and nobody else.
     `answer_now` is set by the user's wish to end the thinking that goes on; who has heeded it clears it.
     """
 
@@ -32,5 +34,6 @@ class Request:
     reproduction: GivenReproduction | None = None
     patch: str = ""
     continues: Path | None = None
+    steering: Steering = field(default_factory=Steering)
     api_key: str = field(default="", repr=False)
     answer_now: asyncio.Event | None = None

@@ -4,12 +4,10 @@ Whichever is first to have a patch that is proved ends the other one's work; whe
 are compared, and the best is proved as far as it can be.
 """
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from thinklonger.agent.chat import ModelFacts, Usage
 from thinklonger.agent.errors import ModelError
@@ -33,6 +31,7 @@ from thinklonger.agent.search import (
     Pruned,
     Scored,
     Stopped,
+    Verified,
     dev_search,
     plan_for,
 )
@@ -48,6 +47,7 @@ from thinklonger.agent.trace.events import (
     BranchPruned,
     BranchScored,
     CandidateProposed,
+    CandidatePruned,
     CandidateRanked,
     Event,
     ModelProbed,
@@ -56,9 +56,7 @@ from thinklonger.agent.trace.events import (
     StageFinished,
     StageStarted,
 )
-from thinklonger.agent.types import Candidate, Label, Localization, Score, Stage, StopReason
-
-Item = TypeVar("Item")
+from thinklonger.agent.types import Candidate, Label, Localization, Message, Score, Stage, StopReason
 
 REPRODUCTIONS = 2  # attempts of the model at a reproduction, beside each other
 UNJUDGED = 0.5  # the belief in a patch that no judge has seen
@@ -78,7 +76,6 @@ class Served(Repair):
     ranking: tuple[Entrant, ...] = ()
     trouble: ModelError | None = None
     halt: Halt | None = None
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
     judged: dict[str, Score] = field(default_factory=dict[str, Score])
     spans: dict[Stage, list[float]] = field(default_factory=dict[Stage, list[float]])
 
@@ -182,8 +179,10 @@ class Served(Repair):
             keep=settings.keep,
             allowance=settings.tokens,
         )
-        happenings = dev_search(decisions, plan, spent=lambda: float(self.teller.tokens))
-        async with aclosing(until(happenings, self.settled)) as told:
+        happenings = dev_search(
+            decisions, plan, steering=self.survey.request.steering, spent=lambda: float(self.teller.tokens)
+        )
+        async with aclosing(happenings) as told:
             async for happening in told:
                 for event in self._told(happening):
                     yield event
@@ -216,6 +215,8 @@ class Served(Repair):
                 told = (BranchScored(branch.id, score),)
             case Pruned(branch, by):
                 told = (BranchPruned(branch.id, by),)
+            case Verified(branch, like=like) if like:
+                told = (CandidatePruned(branch.id, Message("pipeline.same-patch", {"candidate": like})),)
             case Kept(branch, promoted=True):
                 told = (BranchPromoted(branch.id),)
             case Failed(why=why):
@@ -257,7 +258,7 @@ class Served(Repair):
                 yield event
         best = self.verdict.order[0]
         if self._labelled(best, reproduction)[0] is Label.VERIFIED:
-            self.settled.set()
+            self.survey.request.steering.stop()
 
     def _task(self, reproduction: Reproduction | None) -> Task:
         if reproduction is not None:
@@ -313,33 +314,3 @@ class Served(Repair):
             diff=proposal.diff if proposal else "",
             flags=self._flags(proposal) if proposal else 0,
         )
-
-
-async def until(stream: AsyncIterator[Item], settled: asyncio.Event) -> AsyncGenerator[Item]:
-    """A stream's items until it ends or it is settled; closed in either case."""
-    waiting = asyncio.ensure_future(settled.wait())
-    try:
-        while True:
-            coming = asyncio.ensure_future(_next(stream))
-            try:
-                await asyncio.wait([coming, waiting], return_when=asyncio.FIRST_COMPLETED)
-                if not coming.done():
-                    return
-                yield coming.result()
-            except StopAsyncIteration:
-                return
-            finally:
-                if not coming.done():
-                    coming.cancel()
-                    await asyncio.gather(coming, return_exceptions=True)
-    finally:
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        close = getattr(stream, "aclose", None)
-        if close is not None:
-            await close()
-
-
-async def _next(stream: AsyncIterator[Item]) -> Item:
-    """The next item, in a coroutine of its own."""
-    return await anext(stream)

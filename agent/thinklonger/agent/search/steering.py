@@ -85,6 +85,12 @@ class Steering:
             return Standing.PINNED
         return Standing.FREE
 
+    def admits(self, path: PurePosixPath, symbol: str) -> bool:
+        """Whether an edit of that symbol (empty: nothing narrower than the file is known) is wanted at all."""
+        if any(place.excludes(path, symbol) for place in self.excluded):
+            return False
+        return not self.pinned or any(place.pins(path, symbol) for place in self.pinned)
+
     def _tell(self) -> None:
         if self._listener is not None:
             self._listener()
