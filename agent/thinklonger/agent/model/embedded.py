@@ -73,19 +73,19 @@ async def open_gguf(
     assert process.stdout is not None  # noqa: S101
     assert process.stderr is not None  # noqa: S101
     log: deque[str] = deque(maxlen=_LOG_LINES)
-    logging = asyncio.create_task(_keep(process.stderr, log))
+    keeping = asyncio.create_task(_keep(process.stderr, log))
     try:
         process.stdin.write(msgspec.json.encode(hosting) + b"\n")
         url = (await process.stdout.readline()).decode().strip()
         if not url:
             code = await process.wait()
-            await logging
+            await keeping
             raise _failed(hosting.path, code, log)
         yield EmbeddedServer(url, hosting.key, hosting.name, hosting.context, hosting.parallel, process.pid)
     finally:
         with suppress(ProcessLookupError):
             process.kill()
-        logging.cancel()
+        keeping.cancel()
         await process.wait()
 
 
