@@ -435,7 +435,7 @@ class Repair:
             path=candidate.location.path,
             line=candidate.location.start_line,
             diff=proposal.diff,
-            flags=len(receipt.flags) if receipt else 0,
+            flags=len(self.facts[name].flags) if name in self.facts else 0,
         )
 
 
