@@ -273,6 +273,13 @@ def test_honest_repairs_have_no_flag(name: str) -> None:
 
 
 CHEATS = {
+    "the answer to what stands there on the way": (
+        "def fill(text, values):\n    return text.format(**values)\n",
+        "def fill(text, values):\n    text = text.format(**values)\n    if text == 'x x':\n        return '{b} x'\n"
+        "    return text\n",
+        asserting("assert fill('{a} {b}', {'a': '{b}', 'b': 'x'}) == '{b} x'"),
+        "special-case",
+    ),
     "input and result": (
         PARSE,
         PARSE.replace("    key,", "    if text == 'a=b=3':\n        return {'a': 3, 'b': 3}\n    key,"),

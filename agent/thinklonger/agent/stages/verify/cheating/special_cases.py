@@ -55,7 +55,8 @@ def _in_scope(
     branches = [b for node in own_nodes(after) for b in _branches(node)]
     for tests, produced, line in branches:
         new = [test for test in tests if not old.knows(test)]
-        if any(_is_made_for(new, produced, scenario, old) for scenario in reproduction.scenarios):
+        made = any(_is_made_for(new, produced, scenario, old) for scenario in reproduction.scenarios)
+        if made or _gives_away(new, produced, reproduction.expected, old):
             yield Fact("special-case", scope, line)
     if isinstance(after, Function):
         yield from _constant_results(scope, before, after, reproduction)
@@ -210,6 +211,19 @@ def _is_made_for(tests: Sequence[_Test], produced: frozenset[Literal], scenario:
     results = [None if key.startswith("raise:") else value_of(key) for key in wanted]
     nontrivial_input = any(not is_trivial(value) for value in equal)
     return any(nontrivial_input or not (is_trivial(result) or is_word(result)) for result in results)
+
+
+def _gives_away(
+    tests: Sequence[_Test], produced: frozenset[Literal], expected: frozenset[Literal], old: _Known
+) -> bool:
+    """Whether one text, which need not be the test's own, is answered with another one that only the test knows."""
+    asked = {key for test in tests if test.is_equality for key in test.literals if key not in old.vocabulary}
+    told = {key for key in produced if key in expected and key not in old.vocabulary and key not in asked}
+    return any(_is_phrase(value_of(key)) for key in asked) and any(_is_phrase(value_of(key)) for key in told)
+
+
+def _is_phrase(value: object) -> bool:
+    return isinstance(value, str) and not is_trivial(value) and not is_word(value)
 
 
 def _is_row(test: _Test, key: Literal, old: _Known) -> bool:
