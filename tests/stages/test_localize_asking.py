@@ -15,9 +15,9 @@ from thinklonger.agent.model.fake import FakeModel, Line, answer, fake_trouble
 from thinklonger.agent.prompts import Call, begin, estimate, fenced, history, read_calls, said
 from thinklonger.agent.protocols import Asked, Asking, Branch, Heard, Task
 from thinklonger.agent.repository import Repository, open_repository
-from thinklonger.agent.stages.localize import ask_locations
+from thinklonger.agent.stages.localize.asking import ask_locations
 from thinklonger.agent.stages.localize.searching import ACTIONS, Result, Searcher, check
-from thinklonger.agent.stages.understand import ask_files
+from thinklonger.agent.stages.understand.asking import ask_files
 from thinklonger.agent.types import Issue, IssueSource, Localization, Location, Stage, SymbolKind
 
 ISSUE = Issue("Discount is missing\n\nA basket of 1000 exactly gets no discount.", IssueSource.TEXT)

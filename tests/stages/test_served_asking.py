@@ -11,8 +11,8 @@ from thinklonger.agent.model.fake import answer
 from thinklonger.agent.model.replay import Exhausted, Fault, FaultKind, Product, Rule, Script, ScriptedReply, serve
 from thinklonger.agent.protocols import Asked, Asking, Heard, Task
 from thinklonger.agent.repository import Repository
-from thinklonger.agent.stages.localize import ask_locations
-from thinklonger.agent.stages.understand import ask_files
+from thinklonger.agent.stages.localize.asking import ask_locations
+from thinklonger.agent.stages.understand.asking import ask_files
 from thinklonger.agent.types import Issue, IssueSource
 
 ISSUE = Issue("A basket of 1000 exactly gets no discount.", IssueSource.TEXT)

@@ -15,7 +15,9 @@ from thinklonger.agent.model.fake import FakeModel, Line, answer, fake_trouble
 from thinklonger.agent.prompts import estimate
 from thinklonger.agent.protocols import Asking, Heard, Task
 from thinklonger.agent.repository import Repository, open_repository
-from thinklonger.agent.stages.understand import ask_files, rank_files
+from thinklonger.agent.stages.understand import rank_files
+from thinklonger.agent.stages.understand.asking import ask_files
+from thinklonger.agent.stages.understand.outlines import shown_files
 from thinklonger.agent.types import Ending, FileRank, Frame, Issue, IssueSource, Outcome, Stage, TestResult, TestRun
 
 ISSUE = Issue("Discount is missing\n\nA basket of 1000 exactly gets no discount.", IssueSource.TEXT)
@@ -209,6 +211,24 @@ async def test_any_window_works_and_a_large_one_is_used(large: Repository, conte
     if context > 100_000:
         assert listed == 300
         assert "characters cut here" not in text
+
+
+@pytest.mark.parametrize("room", [130, 200, 400, 800, 3000, 100_000])
+async def test_chosen_files_are_shown_as_far_as_there_is_room(large: Repository, room: int) -> None:
+    """Skeletons, else outlines, else parts of them, the first file always, and what is left out is named."""
+    files = [PurePosixPath(f"package_7/module_{number}.py") for number in range(5)]
+
+    async def count(text: str) -> int:
+        return estimate(text)
+
+    shown = await shown_files(files, large, room=room, count=count)
+    assert sum(map(estimate, shown)) <= room + 60  # the note that names what is left out
+    for path, text in zip(files, (*shown, *[shown[-1]] * 5), strict=False):
+        assert str(path) in text
+    assert shown[0].startswith("### package_7/module_0.py")
+    assert ("def function_7_0_39(" in shown[0]) == (room >= 3000)
+    assert ("functions: function_7_0_0, function_7_0_1," in shown[0]) == (room < 3000)
+    assert ("no room" in shown[-1]) == (room < 600)
 
 
 async def test_a_server_that_counts_otherwise_is_asked_again_with_less(shop: Repository) -> None:

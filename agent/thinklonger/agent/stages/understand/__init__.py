@@ -1,6 +1,8 @@
-"""Repository understanding: which files the fault may be in: by words, names, tracebacks, graph, runs, or a model."""
+"""Repository understanding: which files the fault may be in: by words, names, tracebacks, graph, runs.
 
-from thinklonger.agent.stages.understand.asking import ask_files
+`asking`: with a model, too.
+"""
+
 from thinklonger.agent.stages.understand.ranking import rank_files
 
-__all__ = ["ask_files", "rank_files"]
+__all__ = ["rank_files"]

@@ -17,7 +17,6 @@ from thinklonger.agent.prompts import (
     begin,
     counter,
     estimate,
-    excerpt,
     failures_text,
     fit,
     history,
@@ -35,6 +34,7 @@ from thinklonger.agent.prompts import (
 )
 from thinklonger.agent.protocols import Asked, Asking, Branch, Heard, Rejected, Task
 from thinklonger.agent.stages.understand.listing import MOST_FILES, Choice, Listing, list_files, merged, quoted
+from thinklonger.agent.stages.understand.outlines import shown_files
 from thinklonger.agent.types import FileRank, Message, Stage
 
 MOST_PLACES = 10
@@ -44,8 +44,6 @@ _FIRST, _SECOND = 0.5, 0.7
 """How much of a prompt's room the thread may take, with the list of files and with their skeletons."""
 _LEAST = 0.15
 """How much of it the skeletons get, however long the thread is; issue and list together twice as much."""
-_HEADING = 24
-"""Tokens around one excerpt."""
 
 Found: TypeAlias = Asked | Heard | Rejected | Branch
 
@@ -210,12 +208,7 @@ async def _second_prompt(
         least=int(room * _LEAST),
         count=stage.count,
     )
-    skeletons = tuple(stage.task.repository.skeleton(path) for path in files)
-    section = Section("skeletons", skeletons, share=1.0, around=_HEADING)
-    fitted = (await fit((section,), room=min(left, _MOST_CODE), count=stage.count))["skeletons"]
-    shown = [excerpt(path, text) for path, text in zip(files, fitted.items, strict=False)]
-    if fitted.left_out:
-        shown.append(f"There was no room for {', '.join(map(legible_path, files[len(fitted.items) :]))}.")
+    shown = await shown_files(files, stage.task.repository, room=min(left, _MOST_CODE), count=stage.count)
     prompt = render("understand-places", skeletons="\n\n".join(shown), notes=notes, most=MOST_PLACES)
     return said(thread, prompt)
 
