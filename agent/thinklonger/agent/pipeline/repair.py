@@ -428,6 +428,7 @@ class Repair:
         proposal = self.survivors[name]
         candidate = proposal.candidate
         receipt = self.receipts.get(name)
+        known = receipt or self.facts.get(name)
         return CandidateRanked(
             candidate=name,
             label=receipt.label if receipt else Label.UNVERIFIED,
@@ -435,7 +436,7 @@ class Repair:
             path=candidate.location.path,
             line=candidate.location.start_line,
             diff=proposal.diff,
-            flags=len(self.facts[name].flags) if name in self.facts else 0,
+            flags=len(known.flags) if known else 0,
         )
 
 
