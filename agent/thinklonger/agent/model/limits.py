@@ -49,7 +49,7 @@ class _Processes(msgspec.Struct):
 class _Show(msgspec.Struct):
     parameters: str = ""
     model_info: dict[str, msgspec.Raw] | None = None
-    details: msgspec.Raw | None = None
+    details: msgspec.Raw = msgspec.Raw()
 
 
 class _Loaded(msgspec.Struct):
@@ -86,7 +86,7 @@ async def _llama(channel: Channel) -> Served | None:
 async def _ollama(channel: Channel, model: str) -> Served | None:
     """Ollama: what the loaded model has, else what its file sets, else the default."""
     show = await _post(channel, "/api/show", {"model": model}, _Show)
-    if show is None or (show.model_info is None and show.details is None):
+    if show is None or (show.model_info is None and not len(show.details)):
         return None
     running = await _get(channel, "/api/ps", _Processes)
     for process in running.models if running else ():

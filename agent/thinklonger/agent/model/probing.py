@@ -125,7 +125,7 @@ def gather(sample: Sample, line: bytes) -> None:
         chunk: ScoredChunk = SCORED.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise unreadable(line) from None
-    if chunk.error is not None and chunk.error != b"null":
+    if len(chunk.error) and bytes(chunk.error) != b"null":
         raise stream_failure(bytes(chunk.error))
     sample.counted = chunk.usage or sample.counted
     for choice in chunk.choices or ():

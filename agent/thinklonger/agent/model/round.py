@@ -291,7 +291,7 @@ class Round:
             chunk = CHUNKS.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise unreadable(line) from None
-        if chunk.error is not None and chunk.error != b"null":
+        if len(chunk.error) and bytes(chunk.error) != b"null":
             raise stream_failure(bytes(chunk.error))
         choices = chunk.choices
         if not choices:

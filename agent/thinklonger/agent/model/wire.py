@@ -55,7 +55,7 @@ class Chunk(msgspec.Struct, gc=False):
 
     choices: list[Choice] | None = None
     usage: Counted | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = msgspec.Raw()  # a union of Raw with None takes None only (msgspec 0.22)
     id: str | None = None
 
 
@@ -95,7 +95,7 @@ class ScoredChunk(msgspec.Struct, gc=False):
 
     choices: list[ScoredChoice] | None = None
     usage: Counted | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = msgspec.Raw()  # a union of Raw with None takes None only (msgspec 0.22)
     id: str | None = None
 
 
