@@ -1,7 +1,8 @@
 """How fast the embedded llama.cpp starts, speaks, lets go and ends: `python benchmarks/embedded.py FILE.gguf [N]`.
 
 It starts the server N times (7 if left out). Each time it asks for one reply and for four at once (tokens a second,
-thinking included), leaves a request of four midway, and measures how long the slots stay busy, and how long the end takes.
+thinking included), leaves a request of four midway and measures how long the slots stay busy, and how long the end
+takes.
 """
 
 import asyncio
@@ -34,6 +35,11 @@ async def speak(model: ServedModel, count: int) -> float:
     return tokens / (time.monotonic() - began)
 
 
+async def busy(http: httpx.AsyncClient, server: EmbeddedServer) -> bool:
+    """Whether any slot works."""
+    return any(slot["is_processing"] for slot in (await http.get(server.url + "/slots")).json())
+
+
 async def leave(model: ServedModel, server: EmbeddedServer) -> float:
     """Seconds from leaving four replies midway until no slot works any more."""
     async with aclosing(model.reply(ChatRequest(PROMPT, Sampling(temperature=0.0), 4))) as running:
@@ -42,7 +48,7 @@ async def leave(model: ServedModel, server: EmbeddedServer) -> float:
                 break
     began = time.monotonic()
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {server.key}"}) as http:
-        while any(slot["is_processing"] for slot in (await http.get(server.url + "/slots")).json()):  # noqa: ASYNC110 (another process)
+        while await busy(http, server):  # noqa: ASYNC110 (another process: nobody tells)
             await asyncio.sleep(0.005)
     return time.monotonic() - began
 
