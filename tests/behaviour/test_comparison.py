@@ -760,6 +760,42 @@ async def test_a_method_that_only_meets_its_own_traces_is_named(compared: Compar
     assert untested_order(found, name) == ""
 
 
+async def test_a_look_after_one_order_only_is_named(compared: Compared) -> None:
+    """An edited method that only looks: what failing tests do before it is to be tested in both orders."""
+    source = """
+        class Meter:
+            def __init__(self):
+                self._sum = self._peak = 0
+
+            def add(self, number):
+                self._sum += number
+                self._peak = max(self._peak, self._sum)
+
+            def reset(self):
+                self._sum = 0
+
+            def peak(self):
+                return self._peak
+        """
+    tests = """
+        from box import Meter
+
+        def test_reset():
+            meter = Meter()
+            meter.add(5)
+            meter.reset()
+            assert meter.peak() == 0
+        """
+    further = """
+            meter.add(2)
+            assert meter.peak() == 2
+        """
+    edit = [("return self._peak", "return self._peak if self._sum else 0")]
+    for written, named in ((tests, "Meter.peak"), (tests.rstrip() + further, "")):
+        found = await compared(source, written, edit)
+        assert untested_order(found, next(iter(found.behaviours))) == named
+
+
 async def test_an_object_that_tells_nothing_is_looked_into(compared: Compared) -> None:
     """Where no call answers and no attribute is public, what is kept inside is all that there is to compare."""
     found = await compared(

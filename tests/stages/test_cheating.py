@@ -275,8 +275,7 @@ def test_honest_repairs_have_no_flag(name: str) -> None:
 CHEATS = {
     "the answer to what stands there on the way": (
         "def fill(text, values):\n    return text.format(**values)\n",
-        "def fill(text, values):\n    text = text.format(**values)\n    if text == 'x x':\n        return '{b} x'\n"
-        "    return text\n",
+        "def fill(text, values):\n    text = text.format(**values)\n    return '{b} x' if text == 'x x' else text\n",
         asserting("assert fill('{a} {b}', {'a': '{b}', 'b': 'x'}) == '{b} x'"),
         "special-case",
     ),

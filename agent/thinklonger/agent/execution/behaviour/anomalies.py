@@ -108,31 +108,54 @@ def is_corner(plain: Plain) -> bool:
 
 
 def untested_order(comparison: Comparison, name: str) -> str:
-    """An edited method that changes an object, and that no test calls once another method has changed it; or nothing.
+    """An edited method whose meeting with the object's other methods no test shows, or nothing.
 
-    An object's methods meet in what it keeps. Where other methods change it as well, a test that only ever calls the
-    edited one on objects fresh from it says nothing of how they get on with each other.
+    An object's methods meet in what it keeps. One that changes the object has to be called by some test once another
+    method has changed it, where others do. One that only looks has to be called after those that failing tests call
+    before it, whichever of two comes first.
     """
-    histories = [
-        (given.function, given.steps, outcome.moved)
-        for given, outcome in zip(comparison.inputs, comparison.behaviours.get(name, ()), strict=False)
-        if given.origin.recorded and len(given.steps) == len(outcome.moved) > 0
-    ]
-    for kind in sorted({kind for kind, _, _ in histories}):
-        moving: dict[str, bool] = {}
-        later: set[str] = set()
-        for _, steps, moved in (history for history in histories if history[0] == kind):
-            before: set[str] = set()
-            for (method, edited), changes in list(zip(steps, moved, strict=True))[1:]:
-                if before - {method}:
-                    later.add(method)
-                if changes:
-                    moving[method] = edited
-                    before.add(method)
-        alone = sorted(method for method, edited in moving.items() if edited and method not in later)
-        if len(moving) > 1 and alone:
-            return f"{kind}.{alone[0]}"
+    found: dict[str, list[_Seen]] = {}
+    for given, outcome in zip(comparison.inputs, comparison.behaviours.get(name, ()), strict=False):
+        if given.origin.recorded and len(given.steps) == len(outcome.moved) > 0:
+            seen = _seen(list(zip(given.steps, outcome.moved, strict=True))[1:], red=given.origin is Origin.RED)
+            found.setdefault(given.function, []).extend(seen)
+    for kind, calls in sorted(found.items()):
+        moving = {call.method for call in calls if call.moved}
+        for method in sorted({call.method for call in calls if call.edited}):
+            own = [call for call in calls if call.method == method]
+            if method in moving:
+                untested = len(moving) > 1 and not any(set(call.before) - {method} for call in own)
+            else:
+                failing = {before for call in own if call.red for before in call.before}
+                orders = {pair for call in own for pair in _pairs(call.before)}
+                untested = any((a, b) not in orders for a in failing for b in failing if a != b)
+            if untested:
+                return f"{kind}.{method}"
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A call that a test makes of an object's method: what changed the object before it, in order; by a red test?"""
+
+    method: str
+    before: tuple[str, ...]
+    edited: bool
+    moved: bool
+    red: bool
+
+
+def _seen(calls: Sequence[tuple[tuple[str, bool], bool]], *, red: bool) -> list[_Seen]:
+    found: list[_Seen] = []
+    before: tuple[str, ...] = ()
+    for (method, edited), moved in calls:
+        found.append(_Seen(method, before, edited, moved, red))
+        before = (*before, method) if moved else before
+    return found
+
+
+def _pairs(before: Sequence[str]) -> set[tuple[str, str]]:
+    return {(before[a], before[b]) for b in range(len(before)) for a in range(b)}
 
 
 def raised_in(outcome: CallOutcome) -> set[str]:
