@@ -139,7 +139,7 @@ async def test_a_window_of_four_thousand(indexed_shop: Repository) -> None:
     async with aclosing(write_reproduction(Asking(model, samples=1), task, check=talkative)) as steps:
         assert [script.reply for script in scripts([step async for step in steps])] == ["v1/2"]
     for request in model.requests:
-        assert request.sampling.thinking_tokens + request.sampling.answer_tokens <= 2048
+        assert await model.count(request.messages) <= 2048
 
 
 def test_an_answer_of_nothing_but_fences_is_read_at_once() -> None:

@@ -196,7 +196,7 @@ async def test_a_window_of_four_thousand(indexed_shop: Repository) -> None:
     async with aclosing(ask_patches(asking, task(indexed_shop), origin, tree=indexed_shop)) as steps:
         assert len(found([step async for step in steps])) == 1
     (request,) = model.requests
-    assert request.sampling.thinking_tokens + request.sampling.answer_tokens <= 2048
+    assert await model.count(request.messages) <= 2048
     assert "    if amount > 1000:\n" in last_words(request)
 
 

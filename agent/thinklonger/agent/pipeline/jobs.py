@@ -173,7 +173,7 @@ async def _recorded(name: str, request: Request, job: Job) -> AsyncGenerator[Eve
 def steered(request: Request) -> bool:
     """Whether the user has a hand on the search, which no record holds."""
     steering = request.steering
-    return bool(steering.pinned or steering.excluded or steering.promoted)
+    return steering is not None and bool(steering.pinned or steering.excluded or steering.promoted)
 
 
 def _timed(event: Event, seconds: float) -> Event:

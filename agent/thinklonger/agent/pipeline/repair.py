@@ -168,7 +168,7 @@ class Repair:
             location = proposal.candidate.location
             if proposal.diff in self.memory.failed:
                 self.tried += 1
-            elif steering.admits(location.path, location.symbol):
+            elif steering is None or steering.admits(location.path, location.symbol):
                 yield proposal
 
     def _screening(self, reproduction: Reproduction) -> tuple[tuple[str, ...], float]:

@@ -3,10 +3,13 @@
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from thinklonger.agent.config import Settings
-from thinklonger.agent.search.steering import Steering
 from thinklonger.agent.types import Issue, Layer
+
+if TYPE_CHECKING:  # who only localizes needs no search
+    from thinklonger.agent.search import Steering
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,6 @@ class Request:
     reproduction: GivenReproduction | None = None
     patch: str = ""
     continues: Path | None = None
-    steering: Steering = field(default_factory=Steering)
+    steering: "Steering | None" = None
     api_key: str = field(default="", repr=False)
     answer_now: asyncio.Event | None = None

@@ -30,6 +30,7 @@ from thinklonger.agent.search import (
     Proposed,
     Pruned,
     Scored,
+    Steering,
     Stopped,
     Verified,
     dev_search,
@@ -77,7 +78,12 @@ class Served(Repair):
     trouble: ModelError | None = None
     halt: Halt | None = None
     judged: dict[str, Score] = field(default_factory=dict[str, Score])
+    steering: Steering = field(init=False)
     spans: dict[Stage, list[float]] = field(default_factory=dict[Stage, list[float]])
+
+    def __post_init__(self) -> None:
+        """Take the user's hand on the search, or one that nobody moves."""
+        self.steering = self.survey.request.steering or Steering()
 
     async def search(self) -> AsyncGenerator[Event]:
         """Ask the model and the solver for patches at the same time; see the module's words."""
@@ -179,9 +185,7 @@ class Served(Repair):
             keep=settings.keep,
             allowance=settings.tokens,
         )
-        happenings = dev_search(
-            decisions, plan, steering=self.survey.request.steering, spent=lambda: float(self.teller.tokens)
-        )
+        happenings = dev_search(decisions, plan, steering=self.steering, spent=lambda: float(self.teller.tokens))
         async with aclosing(happenings) as told:
             async for happening in told:
                 for event in self._told(happening):
@@ -258,7 +262,7 @@ class Served(Repair):
                 yield event
         best = self.verdict.order[0]
         if self._labelled(best, reproduction)[0] is Label.VERIFIED:
-            self.survey.request.steering.stop()
+            self.steering.stop()
 
     def _task(self, reproduction: Reproduction | None) -> Task:
         if reproduction is not None:
