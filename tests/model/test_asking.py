@@ -217,7 +217,7 @@ async def test_what_no_sibling_can_escape_is_raised(trouble: Trouble) -> None:
 
 async def test_a_repair_turn_that_no_longer_fits_ends_its_reply_only() -> None:
     """The others go on; a longer thread is nobody's reason to ask all of them again."""
-    model = FakeModel(["1", "long " * 60, "3"], context=150)
+    model = FakeModel(["1", "long " * 100, "3"], context=100)
     steps = await gathered(ask(asking(model), THREAD, numbers(), parent=""))
     assert answered(steps) == {"u1": 1, "u3": 3}
     assert [step.why.key for step in steps if isinstance(step, Rejected)] == ["model.context-overflow"]
@@ -225,7 +225,7 @@ async def test_a_repair_turn_that_no_longer_fits_ends_its_reply_only() -> None:
 
 async def test_shrinking_asks_again_with_less_until_it_fits() -> None:
     """Only what does not fit is tried again; what was asked is then known to be asked again."""
-    model = FakeModel(["1", "2"], context=190)
+    model = FakeModel(["1", "2"], context=90)
     tried: list[float] = []
 
     def attempt(factor: float) -> AsyncGenerator[Step[int]]:

@@ -46,10 +46,10 @@ Script: TypeAlias = Iterable[Said] | Callable[[ChatRequest, int], Said]
 class FakeModel:
     """A `ChatModel` without a server. A script that is at its end goes on with empty answers.
 
-    A word is a token, of prompts and of replies, unless `tokens` counts otherwise. A prompt that has no room in
-    `context` beside the thinking and the answer that are asked for is refused as a server would refuse it. `requests`
-    are all that came, the refused ones too; `closed` how many of them were given up before their end. `yes` says the
-    probability that `affirm` gives for a prompt.
+    A word is a token, of prompts and of replies, unless `tokens` counts otherwise. A prompt that leaves less than an
+    eighth of `context` for an answer that may be as long is refused as a server would refuse it; thinking has what is
+    left. `requests` are all that came, the refused ones too; `closed` how many of them were given up before their end.
+    `yes` says the probability that `affirm` gives for a prompt.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class FakeModel:
         """Say the next lines of the script, word by word, the replies of one request in turn."""
         self.requests.append(request)
         prompt = await self.count(request.messages)
-        if prompt + request.sampling.thinking_tokens + request.sampling.answer_tokens > self._context:
+        if prompt + min(request.sampling.answer_tokens, self._context // 8) > self._context:
             raise fake_trouble(Trouble.CONTEXT_OVERFLOW)
         said = [self._say(request, choice) for choice in range(request.count)]
         finished = False

@@ -78,14 +78,13 @@ def counter(model: ChatModel) -> Count:
 def window(facts: ModelFacts, asking: Asking) -> tuple[Asking, int]:
     """How to ask in the model's window, and the tokens that a prompt may have in it.
 
-    Thinking and answer get what they ask for, but together never more than half of the window, and the answer an
-    eighth at most where they would.
+    Thinking and answer are kept free what they ask for, but never more than half of the window. What a shorter prompt
+    leaves is theirs: the model's client fits a request's limits to what there is, so that they are asked for as they
+    are.
     """
-    if asking.thinking_tokens + asking.answer_tokens > facts.context // 2:
-        answer = min(asking.answer_tokens, max(1, facts.context // 8))
-        thinking = min(asking.thinking_tokens, max(0, facts.context // 2 - answer))
-        asking = replace(asking, thinking_tokens=thinking, answer_tokens=answer)
-    return asking, max(0, facts.context - asking.thinking_tokens - asking.answer_tokens - _MARGIN)
+    return asking, max(
+        0, facts.context - min(asking.thinking_tokens + asking.answer_tokens, facts.context // 2) - _MARGIN
+    )
 
 
 async def fit(parts: Sequence[Section], *, room: int, count: Count) -> Mapping[str, Fitted]:
