@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -154,29 +153,20 @@ async def started(
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Ask the group to end, then make it; what outlives its leader goes too."""
     _signal(process.pid, signal.SIGTERM)
-    deadline = time.monotonic() + PATIENCE
-    with contextlib.suppress(asyncio.CancelledError):  # a second Ctrl-C only makes it quicker
-        while time.monotonic() < deadline and _lives(process.pid):
-            if process.stdout is not None and not process.stdout.at_eof():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.stdout.read(_CHUNK), 0.05)
-            else:
-                await asyncio.sleep(0.05)
+    with contextlib.suppress(TimeoutError, asyncio.CancelledError):  # a second Ctrl-C only makes it quicker
+        await asyncio.wait_for(_ended(process), PATIENCE)
     _signal(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Wait until the leader has ended and nobody holds its output any more."""
+    stream = process.stdout
+    while stream is not None and await stream.read(_CHUNK):
+        pass
     await process.wait()
 
 
 def _signal(group: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-
-
-def _lives(group: int) -> bool:
-    """Whether any process of the group is left."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
