@@ -3,7 +3,8 @@
 The weights are random but for one thing: the last layer knows which token may follow which, so that the model thinks
 for a while in words, closes its thinking, writes an answer between its tags, and stops. Where its thinking has been
 closed for it, it may also say yes or no, one as likely as the other; the adapter `prm` makes it say yes, `orm` no. So a
-test can tell thinking from answer and an adapter from the model itself, at 1 MB and hundreds of tokens in a second.
+test can tell thinking from answer and an adapter from the model itself, at 1 MB and hundreds of tokens in a second. At
+temperature 0 it thinks in circles for ever.
 """
 
 import json
@@ -187,7 +188,9 @@ def followers(numbers: Mapping[str, int], chance: random.Random) -> dict[int, li
     table: dict[int, list[tuple[int, float]]] = {}
     last = {number(f" {word}") for word in LAST_THOUGHTS}
     for word in words:
-        table[word] = [(one, 12.0) for one in [*chance.sample(words, 3), *((close,) if word in last else ())]]
+        table[word] = [(one, 12.0) for one in chance.sample(words, 3)]
+        if word in last:  # never the likeliest: at temperature 0 thinking has no end
+            table[word].append((close, 11.5))
     table[number(line)] = [(one, 12.0) for one in words[:4]]
     table[number("<think>")] = [(number(line), 14.0)]
     table[close] = [(number("<answer>"), 14.0)]

@@ -59,6 +59,9 @@ def command(python: Path, model: Path, port: int) -> list[str | Path]:
         *("--model", model / "model", "--served-model-name", "tiny", "--dtype", "float32"),
         *("--max-model-len", str(tiny.CONTEXT), "--max-num-seqs", "64", "--enforce-eager"),
         *("--reasoning-parser", "qwen3", "--enable-prompt-tokens-details"),
+        # prompts whole: a reply with a seed whose prompt comes in chunks ends the engine on a CPU (its random numbers
+        # can't be put back, `CPU Generator does not use offset`)
+        *("--no-enable-chunked-prefill", "--max-num-batched-tokens", str(2 * tiny.CONTEXT)),
         # a third place for adapters stays empty: requests for the model itself get the last one's part on a CPU, where
         # others in the same batch have one (vllm-project/vllm#48421)
         *("--enable-lora", "--max-loras", "3", "--max-lora-rank", "8"),

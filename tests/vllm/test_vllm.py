@@ -37,7 +37,8 @@ RUNNING = "vllm:num_requests_running"
 GENERATED = "vllm:generation_tokens_total"
 ANSWER = "the bug sits here"
 SHORT = Sampling(temperature=0.8, seed=1, answer_tokens=64, thinking_tokens=1024)
-ENDLESS = Sampling(temperature=0.8, seed=1, answer_tokens=64, thinking_tokens=3500)
+ENDLESS = Sampling(temperature=0.0, seed=1, answer_tokens=64, thinking_tokens=3500)
+"""The likeliest word is never the end of thinking."""
 
 
 def asked(text: str, sampling: Sampling = SHORT, count: int = 1) -> ChatRequest:
@@ -208,8 +209,16 @@ async def test_an_answer_at_once(model: ServedModel, metrics: Metrics) -> None:
                 found.append(item)
     assert sorted(reply.choice for reply in found) == list(range(8))
     assert all(reply.answer for reply in found)
-    assert sum(reply.closing is Closing.ANSWER_NOW for reply in found) >= 4
+    assert {reply.closing for reply in found} == {Closing.ANSWER_NOW}
     await idle(metrics, 5.0)
+
+
+async def test_circles_are_broken(model: ServedModel) -> None:
+    """Thinking that goes in circles is closed before its budget is used up, and an answer comes all the same."""
+    (reply,) = await replies(model, asked("Think.", ENDLESS))
+    assert reply.closing is Closing.REPETITION
+    assert reply.usage.thinking < 2000
+    assert reply.answer
 
 
 # ── trouble ──────────────────────────────────────────────────────────────────────────────────────────────────────
