@@ -33,7 +33,7 @@ async def test_a_spent_budget_closes_the_thinking(product: Product) -> None:
         assert reply.answer == ANSWER
         assert reply.closing is Closing.BUDGET
         assert reply.think.startswith("Hm.")
-        assert 150 <= reply.usage.thinking <= 260 or not reply.usage.counted
+        assert 150 <= reply.usage.thinking <= 330 or not reply.usage.counted
         assert streamed(items, Part.ANSWER).strip() == ANSWER
         await asyncio.wait_for(server.idle(), 1)
 
@@ -154,6 +154,29 @@ async def test_answer_now_before_anything_came() -> None:
     async with serve(rambling(slow), dialect=Product.OLLAMA) as server, model_at(server.url) as model:
         (reply,) = replies(await gather(model, ask(), now=now))
         assert (reply.answer, reply.closing, reply.think) == (ANSWER, Closing.ANSWER_NOW, "")
+        assert len(server.texts) == 1
+
+
+async def test_after_the_wish_nothing_thinks_again() -> None:
+    """A reply whose stream breaks while it gives its answer is not thought out anew: the answer alone is asked for."""
+    now = asyncio.Event()
+
+    async def handle(call: Call, send: Send) -> None:
+        if len(call.body["messages"]) > 1:
+            await send(STREAM + event({"content": ANSWER}, finish="stop") + DONE)
+        else:
+            await send(STREAM + event({"reasoning": "Hm."}) + event({"content": "<answer>"}))
+            await asyncio.wait_for(now.wait(), 5)
+
+    async with bare(handle) as server, model_at(server.url) as model:
+        items: list[object] = []
+        async for item in model.reply(ask(), answer_now=now):
+            items.append(item)
+            if isinstance(item, Delta) and item.part is Part.ANSWER:
+                now.set()
+        (reply,) = replies(items)
+        assert (reply.answer, reply.closing) == (ANSWER, Closing.ANSWER_NOW)
+        assert [len(call.body["messages"]) > 1 for call in server.chats] == [False, True]
 
 
 async def test_answers_that_have_begun_are_let_end() -> None:

@@ -225,6 +225,25 @@ async def test_a_model_that_thinks_first_is_begun_for() -> None:
         assert len(server.calls) == asked + 2
 
 
+async def test_a_template_that_cannot_be_begun_for_is_drawn_from() -> None:
+    """Neither way gives a first token that is an answer: short replies are drawn."""
+
+    async def handle(call: Call, send: Send) -> None:
+        if call.body.get("continue_final_message"):
+            await send(
+                answer("400 Bad Request", {"error": {"message": "prefill is incompatible with enable_thinking"}})
+            )
+            return
+        place = {"token": "<think>", "logprob": 0.0, "top_logprobs": [{"token": "<think>", "logprob": 0.0}]}
+        choice = {"index": 0, "delta": {"content": "Yes."}, "logprobs": {"content": [place]}, "finish_reason": "stop"}
+        await send(STREAM + event(choices=[choice]) + DONE)
+
+    async with bare(handle, probes=False) as server, model_at(server.url, name="m") as model:
+        known = await model._learn()
+        known.facts = replace(known.facts, continues=True, logprobs=True)
+        assert (await model.affirm([QUESTION]))[0] > 0.9
+
+
 async def test_questions_are_asked_at_once() -> None:
     """Twenty questions take as long as one."""
     slow = Fault(kind=FaultKind.SLOW, seconds=0.3, times=0)

@@ -133,6 +133,7 @@ async def test_only_the_output_is_shortened() -> None:
         first, second = server.chats
         assert first.body["messages"] == second.body["messages"]
         assert second.body["max_tokens"] == 500
+        assert (await model.facts()).context == 1000
         assert [item.trouble for item in items if isinstance(item, Retried)] == [Trouble.CONTEXT_OVERFLOW]
 
 

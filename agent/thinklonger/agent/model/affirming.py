@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from thinklonger.agent.chat import ChatMessage, Role
+from thinklonger.agent.chat import ChatMessage, Role, Trouble
 from thinklonger.agent.model import bodies
 from thinklonger.agent.model.channel import Channel
 from thinklonger.agent.model.known import Known
 from thinklonger.agent.model.probing import Sample, persist, small
 from thinklonger.agent.model.thinking import Splitter
+from thinklonger.agent.model.troubles import Failure
 from thinklonger.agent.model.wire import Json, PlaceTokens
 
 DRAWS = 8
@@ -65,7 +66,7 @@ class Questions:
         """The probability of yes for one question; raises Failure."""
         known_way = self._ways.get(model)
         for way in (known_way,) if known_way else self._possible():
-            found = await self._drawn(messages, model) if way is Way.DRAWN else await self._read(messages, model, way)
+            found = await self._drawn(messages, model) if way is Way.DRAWN else await self._tried(messages, model, way)
             if found is not None:
                 self._ways.setdefault(model, way)
                 return found
@@ -84,6 +85,15 @@ class Questions:
             body = small(begun, model, limit=limit)
             return {**body, "continue_final_message": True, "add_generation_prompt": False}
         return {**small(messages, model, limit=limit), "chat_template_kwargs": dict(bodies.NO_THINKING)}
+
+    async def _tried(self, messages: Sequence[ChatMessage], model: str, way: Way) -> float | None:
+        """Read it off the first token; None as well where a template can't go on with a turn that is begun for it."""
+        try:
+            return await self._read(messages, model, way)
+        except Failure as failure:
+            if way is not Way.BEGUN or failure.trouble is not Trouble.BAD_PARAMETER:
+                raise
+            return None
 
     async def _read(self, messages: Sequence[ChatMessage], model: str, way: Way) -> float | None:
         """Read it off the first token; None where that is no answer."""

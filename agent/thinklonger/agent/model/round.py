@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import msgspec
@@ -101,13 +101,15 @@ class Round:
         self._failures: list[Failure] = []
         self._failed: list[Draft] = []
         self._replied = 0
+        self._hurried = False
 
     def begin(self, answer_now: asyncio.Event | None) -> None:
         """Open the streams: as few as the server's way of giving several replies allows."""
+        self._hurried = answer_now is not None and answer_now.is_set()
         most = self._known.at_once or len(self._drafts)
         for first in range(0, len(self._drafts), most):
             self._open(Lane(tuple(self._drafts[first : first + most])))
-        if answer_now is not None:
+        if answer_now is not None and not self._hurried:
             self._spawn(self._hurry(answer_now))
 
     async def take(self) -> list[Given]:
@@ -165,6 +167,11 @@ class Round:
     async def _run(self, lane: Lane) -> None:
         """Bring a lane's replies, however often it takes."""
         while lane.live:
+            if self._hurried and lane.mode is Mode.WHOLE:  # nothing begins to think after the wish for an answer
+                for draft in lane.live:
+                    draft.closing = Closing.ANSWER_NOW
+                    self._part(lane, draft)
+                return
             try:
                 await self._read(lane)
                 self._finish_all(lane)
@@ -229,6 +236,9 @@ class Round:
     def _shorten(self, lane: Lane, failure: Failure) -> bool:
         """Ask for less output, once, where the prompt fits and only prompt and output together do not."""
         context, prompt = limits(failure.whole)
+        known = self._known
+        if context is not None and context < known.context:  # less than was told or assumed
+            known.context, known.facts = context, replace(known.facts, context=context)
         if context is None or prompt is None or lane.most is not None:
             return False
         lane.most = context - prompt - _MARGIN
@@ -353,6 +363,8 @@ class Round:
         self._flush(draft)
         if draft.unopened:
             self._known.starts[self._model] = Start.THINKING
+        elif draft.thinking and draft.finish is Finish.STOP:
+            self._known.starts.pop(self._model, None)  # what one reply taught may not hold for the next
         if draft.empty and not draft.earlier:
             return
         self._account(lane, draft)
@@ -396,6 +408,7 @@ class Round:
     async def _hurry(self, answer_now: asyncio.Event) -> None:
         """Wait for the wish to have answers now; then close the thinking of every reply that still thinks."""
         await answer_now.wait()
+        self._hurried = True
         for lane in list(self._lanes):
             if lane.mode is not Mode.WHOLE:
                 continue
