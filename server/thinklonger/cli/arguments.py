@@ -31,6 +31,9 @@ class Options:
     patch: str = ""
     fetch: bool = False
     apply: bool = False
+    pin: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    promote: tuple[str, ...] = ()
     quiet: bool = False
     json: bool = False
     format: str | None = None
@@ -178,6 +181,9 @@ def _general(parser: argparse.ArgumentParser, words: Words) -> _Group:
 def _resolve(parser: argparse.ArgumentParser, words: Words) -> None:
     _issue(parser, words)
     search = parser.add_argument_group(words.say("help.group-search"))
+    for flag in ("pin", "exclude"):
+        say = words.say(f"help.{flag}")
+        search.add_argument(f"--{flag}", metavar="FILE[::SYMBOL]", action="append", default=[], help=say)
     search.add_argument("--budget", metavar="N|auto", help=words.say("help.budget"))
     _engine(search, words)
     _reproduction(search, words)
@@ -263,6 +269,8 @@ def _runs(parser: argparse.ArgumentParser, words: Words) -> None:
                 _sandbox(which, words)
             elif name == "resume":
                 which.add_argument("--apply", action="store_true", help=words.say("help.apply"))
+                promote = words.say("help.promote")
+                which.add_argument("--promote", metavar="BRANCH", action="append", default=[], help=promote)
         _json(action.add_argument_group(words.say("help.group-result")), words)
         _general(action, words)
 

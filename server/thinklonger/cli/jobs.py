@@ -4,7 +4,7 @@ import asyncio
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from thinklonger.agent.config.places import state_directory
@@ -32,6 +32,7 @@ from thinklonger.cli.words import clean_line
 
 if TYPE_CHECKING:  # the pipeline is heavy; only who runs a job imports it
     from thinklonger.agent.pipeline import GivenReproduction, Request
+    from thinklonger.agent.search import Steering
 
 BUILTIN = "builtin"
 CANCELLED = 130
@@ -77,7 +78,7 @@ def resume(desk: Desk) -> int:
     from thinklonger.agent.pipeline.resuming import continued  # noqa: PLC0415 (heavy: few resume)
 
     folder = find_run(state_directory(desk.settings), desk.options.run)
-    request = continued(folder, api_key=desk.surroundings.api_key)
+    request = continued(folder, api_key=desk.surroundings.api_key, promoted=desk.options.promote)
     if request.settings.engine != BUILTIN:
         request = replace(request, answer_now=asyncio.Event())
     return _report_patch(*_watched("resolve", request, desk), desk)
@@ -168,6 +169,7 @@ def _run(job: str, desk: Desk) -> tuple[_Seen, int]:
         patch=_patch(desk) if job == "verify" else "",
         api_key=desk.surroundings.api_key,
         answer_now=asyncio.Event() if with_model else None,
+        steering=_steering(desk),
     )
     return _watched(job, request, desk, problems)
 
@@ -217,6 +219,22 @@ def _say_ended(failed: RunFailed, seen: _Seen, desk: Desk) -> int:
     lines = error_lines(failed.message, failed.remedy, desk.words)
     desk.err.show(lines + ([report.record_line(folder, desk.words)] if folder else []))
     return failed.exit_code
+
+
+def _steering(desk: Desk) -> "Steering | None":
+    """The places to keep to and to leave out; None where no place was named. Raises UsageError for one outside."""
+    if not desk.options.pin and not desk.options.exclude:
+        return None
+    from thinklonger.agent.search import Place, Steering  # noqa: PLC0415 (few steer)
+
+    def place(text: str) -> Place:
+        path, _, symbol = text.partition("::")
+        whole = Path(desk.repository, path).resolve()
+        if not whole.is_file() or not whole.is_relative_to(desk.repository.resolve()):
+            raise UsageError("cli.no-such-place", place=text, repository=str(desk.repository))
+        return Place(PurePosixPath(whole.relative_to(desk.repository.resolve())), symbol)
+
+    return Steering(pinned=map(place, desk.options.pin), excluded=map(place, desk.options.exclude))
 
 
 def _check_engine(desk: Desk) -> None:

@@ -1,13 +1,16 @@
 """Going on with a run whose process has died: what it was asked, and what it has done already."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from thinklonger.agent.chat import ChatMessage, Reply
-from thinklonger.agent.errors import RecordError
+from thinklonger.agent.errors import RecordError, UsageError
 from thinklonger.agent.pipeline.memory import Key, Memory, key_of
 from thinklonger.agent.pipeline.request import Request
+from thinklonger.agent.search import Steering
 from thinklonger.agent.trace import load_run, read_record
 from thinklonger.agent.trace.events import (
+    BranchProposed,
     BranchScored,
     CandidateProposed,
     CandidatePruned,
@@ -18,15 +21,22 @@ from thinklonger.agent.trace.events import (
 from thinklonger.agent.types import Score, TestRun
 
 
-def continued(folder: Path, *, api_key: str = "") -> Request:
+def continued(folder: Path, *, api_key: str = "", promoted: Sequence[str] = ()) -> Request:
     """The request of an interrupted, failed or cancelled run, to be gone on with.
 
-    Raises RecordError where it can't be read, came to its end, or was asked for with files that no record has.
+    With `promoted` branches, which then go on whatever the judge said, a finished one may be, too. Raises RecordError
+    where it can't be read, came to its end, or was asked for with files that no record has, and UsageError for a branch
+    that it does not have.
     """
     run = load_run(folder)
     if run.started is None or run.started.settings is None or not run.started.whole or run.started.job != "resolve":
         raise RecordError("pipeline.cannot-resume", run=folder.name)
-    if run.finished is not None:
+    branches = {entry.event.branch for entry in run.record.entries if isinstance(entry.event, BranchProposed)}
+    unknown = [name for name in promoted if name not in branches]
+    if unknown:
+        known = ", ".join(sorted(branches)) or "-"
+        raise UsageError("pipeline.no-such-branch", branch=unknown[0], run=folder.name, known=known)
+    if run.finished is not None and not promoted:
         raise RecordError("pipeline.already-finished", run=folder.name)
     started = run.started
     return Request(
@@ -35,6 +45,7 @@ def continued(folder: Path, *, api_key: str = "") -> Request:
         settings=run.started.settings,
         api_key=api_key,
         continues=folder,
+        steering=Steering(promoted=promoted) if promoted else None,
     )
 
 
