@@ -1,16 +1,35 @@
 """A resolve where no test shows the issue: the model writes the reproduction, and no patch gets around it."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from textwrap import dedent
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from thinklonger.agent.config import SandboxChoice, SandboxSettings, SearchSettings, Settings, Strategy
 from thinklonger.agent.model.replay import Exhausted, Rule, Script, ScriptedReply, serve
 from thinklonger.agent.pipeline import Request, resolve
+from thinklonger.agent.pipeline.repair import Repair
+from thinklonger.agent.pipeline.trial import Trial
+from thinklonger.agent.stages.patch import Proposal
+from thinklonger.agent.stages.verify.proof import Proof
+from thinklonger.agent.stages.verify.ranking import Verdict
+from thinklonger.agent.stages.verify.reproduction import Origin, Reproduction
 from thinklonger.agent.trace.events import CandidateTested, Event, NotReproduced, Reproduced, RunFinished
-from thinklonger.agent.types import Issue, IssueSource, Label
+from thinklonger.agent.types import (
+    Candidate,
+    Check,
+    Ending,
+    Issue,
+    IssueSource,
+    Label,
+    Location,
+    SymbolKind,
+    TestRun,
+)
 
+ISSUE = Issue("Weekly rentals are charged the service fee of three, which only daily ones have.", IssueSource.TEXT)
 PROGRAM = """
     def fee(days, weekly):
         rate = 7 if weekly else 10
@@ -22,10 +41,12 @@ PROGRAM = """
         return "%d days" % days
     """
 TESTS = """
+    import pytest
     from fees import fee, label
 
-    def test_daily():
-        assert fee(2, False) == 23
+    @pytest.mark.parametrize("days", range(4))
+    def test_daily(days):
+        assert fee(days, False) == 10 * days + 3
 
     def test_label():
         assert label(3) == "3 days"
@@ -130,3 +151,29 @@ async def test_a_model_that_never_shows_it(repository: Path, tmp_path: Path) -> 
     assert isinstance(end, RunFinished)
     assert end.label is Label.UNVERIFIED
     assert end.candidates
+
+
+@pytest.mark.parametrize(
+    ("origin", "label", "reason"),
+    [
+        (Origin.MODEL, Label.PARTLY_VERIFIED, "reproduction.model-only"),
+        (Origin.EXAMPLE, Label.PARTLY_VERIFIED, "pipeline.example-only"),
+        (Origin.NAMED, Label.VERIFIED, ""),
+    ],
+)
+def test_what_we_wrote_ourselves_never_verifies(origin: Origin, label: Label, reason: str) -> None:
+    """However good the other evidence is, a test that a model or we wrote proves in part, and the receipt says so."""
+    survey = SimpleNamespace(
+        request=SimpleNamespace(issue=ISSUE), repository=SimpleNamespace(is_test=lambda _: False), notes=lambda: ()
+    )
+    repair = Repair(cast("Trial", survey))
+    place = Location(PurePosixPath("fees.py"), "", SymbolKind.MODULE, 1, 1, 0.0, ())
+    candidate = Candidate("p", "fake", "model", "", "", (), place, 0.5, "x")
+    repair.survivors["p"] = Proposal(candidate, "")
+    repair.verdict = Verdict(order=("p",), labels={"p": Label.VERIFIED})
+    check = Check(("pytest",), ("t",), 1, 0, 0.1, 0.1, ("t",), ())
+    repair.proofs["p"] = Proof(check, None, reproduced=True, held=True)
+    found = Reproduction(origin, ("t",), TestRun((), Ending.EXITED, 1, 0.1, (), complete=True), {})
+    given, reasons = repair._labelled("p", found)  # pyright: ignore[reportPrivateUsage] - the rule is in one place
+    assert given is label
+    assert [message.key for message in reasons] == ([reason] if reason else [])
