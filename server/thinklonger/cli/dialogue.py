@@ -23,7 +23,7 @@ from thinklonger.agent.trace.events import (
 )
 from thinklonger.agent.types import Score, Stage
 from thinklonger.cli.page import Line, Span, bad, dim, good, join, name, strong, warn
-from thinklonger.cli.rows import more, place, row
+from thinklonger.cli.rows import place, row
 from thinklonger.cli.words import Words, cells, clean_line, last
 
 TAIL = 1000
@@ -64,6 +64,7 @@ class Dialogue:
     coming: dict[str, Coming] = field(default_factory=dict[str, Coming])
     usage: dict[Stage, Usage] = field(default_factory=dict[Stage, Usage])
     by_model: set[str] = field(default_factory=set[str])
+    branches: dict[str, Stage] = field(default_factory=dict[str, Stage])
 
     def follow(self, event: Event) -> None:
         """Take one more event in."""
@@ -80,6 +81,8 @@ class Dialogue:
                 self.awaited.discard(event.reply)
                 stage = self.stage_of(event.reply)
                 self.usage[stage] = self.usage[stage] + event.usage if stage in self.usage else event.usage
+            case BranchProposed():
+                self.branches[event.branch] = event.stage
             case CandidateProposed() if event.reply:
                 self.by_model.add(event.candidate)
             case RunResumed() | StageFinished():
@@ -110,7 +113,7 @@ def said(event: Event, dialogue: Dialogue, words: Words) -> list[Line]:  # noqa:
             about = [clean_line(event.reply), warn(words.say("event.rejected", reason=words.render(event.why)))]
             return [row("✗", dialogue.stage_of(event.reply), *join(about, words.dot), words=words)]
         case BranchProposed() | BranchScored() | BranchPruned() | BranchPromoted():
-            return _branch(event, words)
+            return [_branch(event, dialogue, words)]
         case CandidateProposed() if event.reply:
             about = [clean_line(event.candidate), place(event.path, event.line), clean_line(event.pattern)]
             return [row("·", "candidate", *join(about, words.dot), words=words)]
@@ -199,19 +202,22 @@ def _retried(event: ReplyRetried, dialogue: Dialogue, words: Words) -> Line:
     return row("!", dialogue.stage_of(event.reply), *join(figures, words.dot), words=words)
 
 
-def _branch(event: BranchProposed | BranchScored | BranchPruned | BranchPromoted, words: Words) -> list[Line]:
-    """A line below the stage's rows for what becomes of a decision."""
+def _branch(
+    event: BranchProposed | BranchScored | BranchPruned | BranchPromoted, dialogue: Dialogue, words: Words
+) -> Line:
+    """What becomes of a decision, in a row of its stage."""
+    stage = dialogue.branches.get(event.branch, Stage.PATCH)
     about: list[str | Span] = [strong(clean_line(event.branch))]
     match event:
         case BranchProposed():
-            return [row("·", event.stage, *join([*about, *decided(event, words)], words.dot), words=words)]
+            sign, end = "·", decided(event, words)
         case BranchScored():
-            return [more(*join([*about, *judged(event.score, words)], words.dot))]
+            sign, end = "·", judged(event.score, words)
         case BranchPruned():
-            reason = words.say("event.out", reason=words.render(event.by))
-            return [more(*join([*about, bad(reason)], words.dot))]
+            sign, end = "✗", [bad(words.say("event.out", reason=words.render(event.by)))]
         case BranchPromoted():
-            return [more(*join([*about, good(words.say("event.promoted"))], words.dot))]
+            sign, end = "·", [good(words.say("event.promoted"))]
+    return row(sign, stage, *join([*about, *end], words.dot), words=words)
 
 
 def total(usage: Mapping[Stage, Usage]) -> Usage:
