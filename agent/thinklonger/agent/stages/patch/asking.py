@@ -57,7 +57,9 @@ async def ask_patches(
             async for step in steps:
                 yield step
 
-    async with aclosing(branches(shrinking(attempt, room=room), parent, proposer=asking.model.name)) as found:
+    async with aclosing(
+        branches(shrinking(attempt, model=asking.model, room=room), parent, proposer=asking.model.name)
+    ) as found:
         async for step in found:
             yield step
 

@@ -86,7 +86,7 @@ async def write_reproduction(
                 yield step
 
     async def first() -> AsyncGenerator[Asked | Heard | Rejected | Script]:
-        async with aclosing(shrinking(attempt, room=writing.room)) as steps:
+        async with aclosing(shrinking(attempt, model=writing.asking.model, room=writing.room)) as steps:
             async for step in steps:
                 if isinstance(step, Answered):
                     streams.add(_checked(writing, step))
@@ -112,7 +112,9 @@ async def _checked(writing: _Writing, answered: Answered[bytes]) -> AsyncGenerat
             yield Rejected(last.reply, why)
             return
         before, last = last, None
-        async with aclosing(shrinking(_again(writing, before, why, judgement.log), room=writing.room)) as steps:
+        async with aclosing(
+            shrinking(_again(writing, before, why, judgement.log), model=writing.asking.model, room=writing.room)
+        ) as steps:
             async for step in steps:
                 if isinstance(step, Answered):
                     last = step
