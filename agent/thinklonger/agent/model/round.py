@@ -314,7 +314,7 @@ class Round:
 
     def _take_choice(self, lane: Lane, choice: Choice, chunk: Chunk) -> None:
         """Take what came for one reply."""
-        if choice.index >= len(lane.drafts):
+        if not 0 <= choice.index < len(lane.drafts):
             return
         draft = lane.drafts[choice.index]
         if draft.settled or draft.choice in lane.gone:
