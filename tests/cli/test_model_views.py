@@ -1,5 +1,6 @@
 """What a person and a machine see of a model's part of a run: plain lines, the moving view, and the record."""
 
+import asyncio
 import io
 import json
 import os
@@ -48,6 +49,7 @@ from thinklonger.agent.trace.events import (
     StageStarted,
 )
 from thinklonger.agent.types import Issue, IssueSource, Label, Location, Message, Score, Stage, StopReason, SymbolKind
+from thinklonger.cli import steering
 from thinklonger.cli.live import LiveView
 from thinklonger.cli.output import Output
 from thinklonger.cli.views import PlainView
@@ -348,3 +350,19 @@ def test_every_closing_has_words(closing: Closing) -> None:
 def test_every_trouble_has_words(trouble: Trouble) -> None:
     """Each is told as a sentence, not by its code."""
     assert re.search(r"r · the [a-z' ]+ · attempt 1", told([ReplyRetried("r", trouble, 1, 0.1)])[0])
+
+
+async def test_a_wish_lasts_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the thinking that goes on; later stages think again. Asked twice at once it is one wish."""
+    monkeypatch.setattr(steering, "HELD", 0.05)
+    wish, heard = asyncio.Event(), list[None]()
+    with steering.steered(wish, keyboard=None, heard=lambda: heard.append(None)):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await asyncio.wait_for(wish.wait(), 5)
+        assert len(heard) == 1
+        while wish.is_set():
+            await asyncio.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await asyncio.wait_for(wish.wait(), 5)
+    assert len(heard) == 2

@@ -13,6 +13,8 @@ from types import FrameType
 from typing import TypeAlias
 
 KEY = b"a"
+HELD = 1.0
+"""Seconds that a wish lasts: it ends the thinking that goes on, not that of all stages to come."""
 _READ = 64
 _Modes: TypeAlias = list[int | list[bytes | int]]
 
@@ -69,12 +71,14 @@ class Keyboard:
 
 @contextmanager
 def steered(wish: asyncio.Event, *, keyboard: Keyboard | None, heard: Callable[[], None]) -> Generator[None]:
-    """Set `wish` when the user asks for an answer now, in the running loop; `heard` is called each time."""
+    """Set `wish` for a moment when the user asks for an answer now, in the running loop, and call `heard`."""
     loop = asyncio.get_running_loop()
 
     def ask() -> None:
-        wish.set()
-        heard()
+        if not wish.is_set():
+            wish.set()
+            loop.call_later(HELD, wish.clear)
+            heard()
 
     def pressed(keys: bytes) -> None:
         if KEY in keys:

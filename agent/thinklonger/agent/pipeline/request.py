@@ -27,7 +27,7 @@ class Request:
     `reproduction` stands in place of whatever would be looked for; `patch` is a unified diff to verify. `continues` is
     the folder of an interrupted run's record, which goes on. `steering` is the user's hand on the search: places to
     keep to or to leave out, before it and while it runs. `api_key` is for the model's server and nobody else.
-    `answer_now` is set by the user's wish to end the thinking that goes on; who has heeded it clears it.
+    `answer_now` is set for a moment by the user's wish to end the thinking that goes on.
     """
 
     repository: Path
