@@ -1,15 +1,15 @@
 """What a resolve with a served model promises, end to end, against a server that plays a script."""
 
-import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from thinklonger.agent.config import SandboxChoice, SandboxSettings, SearchSettings, Settings, Strategy
-from thinklonger.agent.model.replay import Exhausted, Replay, Rule, Script, ScriptedReply, ScriptedScore, serve
-from thinklonger.agent.pipeline import Request, resolve
+from thinklonger.agent.model.replay import Exhausted, Rule, Script, ScriptedReply, ScriptedScore, serve
+from thinklonger.agent.pipeline import Request, localize, resolve
 from thinklonger.agent.trace.events import (
     BranchProposed,
     CandidateProposed,
@@ -193,6 +193,16 @@ async def test_a_server_that_is_away_leaves_it_to_the_solver(repository: Path, t
     assert failed.exit_code == 3
 
 
-def seen(server: Replay) -> str:
-    """All that was sent, as text."""
-    return json.dumps([str(request) for request in server.requests])
+async def test_localizing_puts_the_models_places_first(repository: Path, tmp_path: Path) -> None:
+    """With an engine, `localize` asks the model for files and places, too, and keeps its own ranking below them."""
+    (repository / "refunds.py").write_text(
+        '"""Refunds are added, odd cents get lost."""\n\n\ndef refund(lines):\n    return 0\n'
+    )
+    async with serve(script([])) as server:
+        request = asked(repository, server.url, tmp_path)
+        request = replace(request, issue=replace(request.issue, test_command=None))
+        events = [event async for event in localize(request)]
+    end = finished(events)
+    assert (str(end.locations[0].path), end.locations[0].symbol) == ("totals.py", "total")
+    assert {str(rank.path) for rank in end.files} >= {"totals.py", "refunds.py"}
+    assert any(isinstance(event, ReplyFinished) for event in events)

@@ -102,6 +102,12 @@ async def _localize(request: Request, stack: AsyncExitStack, _keep: Keep) -> Asy
     for step in survey.steps():
         async for event in step:
             yield event
+    if request.settings.engine != BUILTIN:
+        from thinklonger.agent.pipeline.asking import Asked  # noqa: PLC0415 - without a model none of it is needed
+        from thinklonger.agent.pipeline.engine import open_model  # noqa: PLC0415 - the same
+
+        async for event in Asked(survey, await stack.enter_async_context(open_model(request))).ask():
+            yield event
     yield RunFinished(
         label=Label.UNVERIFIED,
         candidate=None,

@@ -7,13 +7,15 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TypeAlias
 
 from thinklonger.agent.config import Effort, ThinkingSettings
 from thinklonger.agent.edits import layer_of, render_diff
+from thinklonger.agent.execution import Harness
 from thinklonger.agent.pipeline.memory import Memory
+from thinklonger.agent.pipeline.survey import Survey
 from thinklonger.agent.pipeline.telling import Teller
-from thinklonger.agent.pipeline.trial import Trial as Survey
 from thinklonger.agent.protocols import Asked, Asking, Branch, ChatModel, Heard, Rejected, Reward, Task
 from thinklonger.agent.search import Draw, Noted, Trial
 from thinklonger.agent.stages.localize.asking import ask_locations
@@ -23,7 +25,7 @@ from thinklonger.agent.stages.patch.debugging import Checked, Failure, ask_debug
 from thinklonger.agent.stages.understand.asking import ask_files
 from thinklonger.agent.stages.verify.exercising import exercising
 from thinklonger.agent.trace.events import CandidatePruned, CandidateTested, Event
-from thinklonger.agent.types import Candidate, Message, Score, Stage, TestResult, TestRun
+from thinklonger.agent.types import Candidate, FileState, Layer, Message, Score, Stage, TestResult, TestRun
 
 Found: TypeAlias = AsyncGenerator[Branch | Noted[Event]]
 Said: TypeAlias = AsyncGenerator[Asked | Heard | Rejected | Branch]
@@ -67,8 +69,8 @@ class Run:
 class Decisions:
     """The steps of one search (`search.Steps`).
 
-    `flags` says what of a candidate looks like cheating. `proposals` are the model's patches as views show them,
-    `passed` those that every test that was run is green on.
+    `flags` says what of a candidate looks like cheating. `harness` runs patches over `base`; without one none is run.
+    `proposals` are the model's patches as views show them, `passed` those that every test that was run is green on.
     """
 
     survey: Survey
@@ -80,6 +82,8 @@ class Decisions:
     tests: tuple[str, ...]
     seconds_per_test: float
     flags: Callable[[Proposal], int]
+    harness: Harness | None = None
+    base: Layer = field(default_factory=dict[PurePosixPath, FileState | None])
     memory: Memory = field(default_factory=Memory)
     proposals: dict[str, Proposal] = field(default_factory=dict[str, Proposal])
     passed: dict[str, Proposal] = field(default_factory=dict[str, Proposal])
@@ -111,15 +115,15 @@ class Decisions:
         proposal = self.proposals[patch.id]
         size = sum(line[:1] in "+-" and line[:3] not in ("+++", "---") for line in proposal.diff.splitlines() if line)
         flags = self.flags(proposal)
-        workshop, reproduction = self.survey.workshop, self.survey.reproduction
-        if workshop is None or reproduction is None:
+        harness, reproduction = self.harness, self.survey.reproduction
+        if harness is None or reproduction is None:
             yield Trial(None, flags=flags, size=size)
             return
         started = time.monotonic()
-        layer = {**self.survey.base, **layer_of(candidate.changes), **reproduction.layer}
+        layer = {**self.base, **layer_of(candidate.changes), **reproduction.layer}
         ran = self.memory.runs.get(patch.id)
         if ran is None:
-            ran = (await workshop.harness.run(self.tests, layer=layer, seconds_per_test=self.seconds_per_test)).run
+            ran = (await harness.run(self.tests, layer=layer, seconds_per_test=self.seconds_per_test)).run
         green = {result.id for result in ran.results if result.outcome.green}
         red = tuple(result for result in ran.results if result.outcome.red)
         own = frozenset(reproduction.tests)

@@ -177,6 +177,8 @@ class Served(Repair):
             seconds_per_test=max(allowance, SECONDS_PER_TEST),
             flags=self._flags,
             memory=self.memory,
+            harness=self.survey.workshop.harness if self.survey.workshop is not None else None,
+            base=self.survey.base,
         )
         plan = plan_for(
             settings.strategy,
