@@ -72,7 +72,7 @@ class SimulatedSteps:
     def understand(self, draw: Draw) -> AsyncGenerator[Branch]:
         """Files, from the issue and the repository's outline."""
         size = self._card.prompts[0]
-        system = ChatMessage(Role.SYSTEM, _text("system", 500))
+        system = ChatMessage(Role.SYSTEM, self._text("system", 500))
         return self._ask(Stage.UNDERSTAND, (system,), size, draw, parent=None)
 
     def localize(self, parent: Branch, draw: Draw) -> AsyncGenerator[Branch]:
@@ -101,9 +101,9 @@ class SimulatedSteps:
     async def score(self, stage: Stage, branches: Sequence[Branch]) -> Sequence[Score]:
         """One of the judges; all believe in the same branches."""
         if self._model is not None and self._how.adapters:
-            system = ChatMessage(Role.SYSTEM, _text("judge", 60))
+            system = ChatMessage(Role.SYSTEM, self._text("judge", 60))
             prompts = [
-                (system, ChatMessage(Role.USER, _text("issue", ISSUE) + _text(branch.id, JUDGED[stage])))
+                (system, ChatMessage(Role.USER, self._text("issue", ISSUE) + self._text(branch.id, JUDGED[stage])))
                 for branch in branches
             ]
             name = "orm" if stage is Stage.PATCH else "prm"
@@ -117,13 +117,17 @@ class SimulatedSteps:
             raise RuntimeError
         before = len(render(thread)) // CHARACTERS
         name = parent.id if parent else ""
-        messages = (*thread, ChatMessage(Role.USER, _text(f"{stage}/{name}", size - before - 10)))
+        messages = (*thread, ChatMessage(Role.USER, self._text(f"{stage}/{name}", size - before - 10)))
         self._stages[messages] = stage
         asking = Asking(self._model, draw.count, draw.first, seed=self._how.seed)
         question = Question(stage, stage.value, read=lambda answer: answer, repair=_unread)
         async for said in ask(asking, messages, question, parent=name):
             if isinstance(said, Answered):
                 yield self._branch(stage, name, said)
+
+    def _text(self, name: str, tokens: int) -> str:
+        """Text that no other run has either."""
+        return _text(f"{self._how.seed}/{name}", tokens)
 
     def _branch(self, stage: Stage, parent: str, said: Answered[str]) -> Branch:
         decided = said.branch

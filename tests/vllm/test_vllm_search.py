@@ -1,6 +1,7 @@
 """A whole search against a real vLLM: what the simulated engine promises of shared prompts, on the real scheduler."""
 
 import asyncio
+import secrets
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -66,7 +67,7 @@ async def test_a_search_computes_each_prompt_once(
 ) -> None:
     """Three stages of eight replies: the server computes what is new of each stage's prompt, and a last block each."""
     overheard = Overheard(model)
-    steps = SimulatedSteps(SMALL, Circumstances(0))
+    steps = SimulatedSteps(SMALL, Circumstances(secrets.randbits(32)))  # nothing of it is cached already
     steps.use(overheard)
     await model.facts()
     before = metrics()
