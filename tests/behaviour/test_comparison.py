@@ -760,6 +760,48 @@ async def test_a_method_that_only_meets_its_own_traces_is_named(compared: Compar
     assert untested_order(found, name) == ""
 
 
+async def test_an_inner_function_may_close_over_more(compared: Compared) -> None:
+    """An inner function that calls itself outlives its call; it keeps nobody from closing over another variable."""
+    found = await compared(
+        """
+        def order(needs):
+            done, result = [], []
+
+            def visit(name):
+                if name in done:
+                    return
+                done.append(name)
+                for other in needs.get(name, ()):
+                    visit(other)
+                result.append(name)
+
+            for name in needs:
+                visit(name)
+            return result
+        """,
+        """
+        from box import order
+
+        def test_two():
+            assert order({"a": ["b"]}) == ["b", "a"]
+
+        def test_circle():
+            assert order({"a": ["b"], "b": ["a"]}) == []
+        """,
+        [
+            (
+                "if name in done:",
+                "if name in done:\n            if name not in result:\n                needs.clear()",
+            ),
+            (
+                "done, result = [], []\n\n    def visit(name):",
+                "done, result, seen = [], [], []\n\n    def visit(name):\n        seen.append(name)",
+            ),
+        ],
+    )
+    assert found.unknown == ()
+
+
 async def test_a_look_after_one_order_only_is_named(compared: Compared) -> None:
     """An edited method that only looks: what failing tests do before it is to be tested in both orders."""
     source = """

@@ -107,7 +107,8 @@ class Module:
             try:
                 function.__code__ = new
             except ValueError as error:
-                raise TransplantError(str(error)) from error
+                if not _closes_over_itself(function):
+                    raise TransplantError(str(error)) from error
 
     def _rerun(self, new: types.CodeType) -> None:
         before = self._namespace(compiled(self.source, self.filename))
@@ -180,6 +181,17 @@ def _bare(value: Value) -> Value:
     if isinstance(value, property):
         return value.fget
     return value
+
+
+def _closes_over_itself(function: types.FunctionType) -> bool:
+    """Whether it is an inner function that calls itself: it outlives its call by that, but nobody calls it any more."""
+    for cell in function.__closure__ or ():
+        try:
+            if cell.cell_contents is function:
+                return True
+        except ValueError:  # not set yet
+            continue
+    return False
 
 
 def _function(code: types.CodeType) -> bool:
