@@ -305,3 +305,30 @@ async def test_the_name_is_the_servers_where_none_was_given() -> None:
         assert model.name == ""
         assert (await model.facts()).dialect is Dialect.REASONING
         assert model.name == "replay"
+
+
+async def test_the_key_goes_to_servers_that_ask_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that wants a key is found without it, and its models with it; no other one gets to see it."""
+
+    async def handle(_: Call, send: Send) -> None:
+        await send(NOT_FOUND)
+
+    async with serve(Script(key="secret"), dialect=Product.VLLM) as locked, bare(handle) as other:
+        monkeypatch.setattr(finding, "PORTS", (locked.port, int(other.url.rpartition(":")[2])))
+        assert [server.models for server in await find_servers()] == [(), ("m",)]
+        assert [server.models for server in await find_servers(key="wrong")] == [(), ("m",)]
+        assert [server.models for server in await find_servers(key="secret")] == [("replay",), ("m",)]
+        assert not any("authorization" in call.headers for call in other.calls)
+
+
+async def test_an_estimate_does_not_cut_the_output() -> None:
+    """Where tokens are only estimated, a prompt that seems to fill the window still gets room for its reply."""
+
+    async def handle(_: Call, send: Send) -> None:
+        await send(STREAM + event({"content": "good"}, finish="stop") + DONE)
+
+    async with bare(handle) as server, model_at(server.url, context=2000) as model:
+        prompt = "word " * 1500
+        assert await model.count(ask(prompt).messages) > 1400
+        await gather(model, ask(prompt))
+        assert server.chats[0].body["max_tokens"] > 500

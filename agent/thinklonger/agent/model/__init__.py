@@ -28,7 +28,10 @@ def connect(url: str, *, model: str, served: ServedSettings, key: str = "") -> "
 
 
 async def find_servers(*, key: str = "", seconds: float = 1.0) -> "tuple[FoundServer, ...]":
-    """The OpenAI-compatible servers on the usual ports of this machine, asked at once, `seconds` for each at most."""
+    """The OpenAI-compatible servers on the usual ports of this machine, asked at once, `seconds` for each at most.
+
+    The key goes only to those that ask for one.
+    """
     from thinklonger.agent.model.finding import find  # noqa: PLC0415 (brings httpx)
 
     return await find(key=key, seconds=seconds)

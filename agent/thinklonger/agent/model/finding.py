@@ -3,8 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 
-from thinklonger.agent.model.channel import Address, Channel, Failure
+from thinklonger.agent.chat import Trouble
+from thinklonger.agent.model.channel import Address, Channel
 from thinklonger.agent.model.listing import read_listing
+from thinklonger.agent.model.troubles import Failure
 
 PORTS = (8000, 8080, 11434, 1234, 30000)
 """The defaults of vLLM, llama.cpp, Ollama, LM Studio and SGLang."""
@@ -26,14 +28,34 @@ async def find(*, key: str = "", seconds: float = 1.0) -> tuple[FoundServer, ...
 
 
 async def ask(url: str, *, key: str = "", seconds: float = 1.0) -> FoundServer | None:
-    """The server at one URL, or None if none speaks OpenAI's API there within so many seconds."""
-    channel = Channel(Address.of(url), key=key, idle_seconds=seconds)
+    """The server at one URL, or None if none speaks OpenAI's API there within so many seconds.
+
+    The key is only sent to a server that asks for one; a server that does not take it is found without its models.
+    """
     try:
         async with asyncio.timeout(seconds):
-            answer = await channel.get(channel.address.api("/models"))
-            listing = read_listing(answer)
-    except (Failure, TimeoutError):
+            try:
+                return await _listed(url, key="", seconds=seconds)
+            except Failure as failure:
+                if failure.trouble is not Trouble.AUTH:
+                    return None
+                locked = FoundServer(url, "", ())
+                if not key:
+                    return locked
+            try:
+                return await _listed(url, key=key, seconds=seconds)
+            except Failure:
+                return locked
+    except TimeoutError:
         return None
+
+
+async def _listed(url: str, *, key: str, seconds: float) -> FoundServer:
+    """The server with its models; raises Failure."""
+    channel = Channel(Address.of(url), key=key, idle_seconds=seconds)
+    try:
+        answer = await channel.get(channel.address.api("/models"))
+        listing = read_listing(answer)
+        return FoundServer(url, listing.server(answer.server), tuple(entry.id for entry in listing.data))
     finally:
         await channel.close()
-    return FoundServer(url, listing.server(answer.server), tuple(entry.id for entry in listing.data))

@@ -20,8 +20,11 @@ _MARGIN = 16
 _LEAST_ROOM = 64
 """Tokens that a reply must have room for; with less, the prompt is too long."""
 
-_MOST_COUNTS = 256
+_MOST_COUNTS = 64
 """Prompts whose tokens are remembered."""
+
+_LIKELY = 0.75
+"""What of an estimate, which is rather too high, a prompt's tokens are likely to be."""
 
 Got = TypeVar("Got")
 
@@ -155,13 +158,16 @@ class ServedModel:
         """How long a request's thinking and answer may be beside its prompt; raises Failure where nothing fits."""
         sampling = request.sampling
         prompt = await self._count(known, request.messages)
+        wanted = sampling.thinking_tokens + sampling.answer_tokens
+        least = min(_LEAST_ROOM, sampling.answer_tokens)
+        if known.tokenizer is Tokenizer.NONE and prompt + wanted + _MARGIN > known.context:
+            prompt = int(prompt * _LIKELY)  # rather than cut the output for an estimate: the server says if it is wrong
         room = known.context - prompt - _MARGIN
-        if room < min(_LEAST_ROOM, sampling.answer_tokens):
-            if known.tokenizer is not Tokenizer.NONE and known.measured:
-                raise Failure(
-                    Trouble.CONTEXT_OVERFLOW, f"the prompt has {prompt} tokens, {known.context} are served in all"
-                )
-            room = min(_LEAST_ROOM, sampling.answer_tokens)  # only estimated: the server shall say
+        if room < least and known.tokenizer is not Tokenizer.NONE and known.measured:
+            raise Failure(
+                Trouble.CONTEXT_OVERFLOW, f"the prompt has {prompt} tokens, {known.context} are served in all"
+            )
+        room = max(room, least)
         answer = min(sampling.answer_tokens, room)
         thinking = min(sampling.thinking_tokens, max(room - answer, room // 2))
         return Plan(prompt, thinking, min(answer, room - thinking))
