@@ -15,7 +15,7 @@ from thinklonger.agent.errors import UsageError
 from thinklonger.agent.pipeline import GivenReproduction, Request, verify
 from thinklonger.agent.pipeline.donors import exchanged, numbered
 from thinklonger.agent.pipeline.given import honest_part, read_patch, with_git_headers
-from thinklonger.agent.pipeline.neighbours import edited_span, new_lines, new_spans
+from thinklonger.agent.pipeline.neighbours import edited_span, new_lines, new_spans, wordings
 from thinklonger.agent.trace.events import Event, NotReproduced, ProblemFound, Reproduced, RunFailed, RunFinished
 from thinklonger.agent.types import FileState, Issue, IssueSource, Label
 
@@ -204,6 +204,13 @@ def test_values_are_exchanged_on_the_patchs_lines_only() -> None:
     text = "def merged(a, b):\n    for k, v in b.items():\n        a[k] = {**a[k], **v}\n    return a\n"
     assert "a[k] = merged(a[k], v)" in {other.split("\n")[2].strip() for _, other in exchanged(text, {3})}
     assert new_lines(FileState(b"a\nb\n"), FileState(b"a\nc\nb\n")) == {2}
+
+
+def test_the_wording_of_an_error_is_nobodys_repair() -> None:
+    """The texts of raised errors are told apart from other texts, f-strings and signs of two bytes included."""
+    state = FileState("x = 'é'\nif x:\n    raise ValueError(f'no {x}', 3, 'é')\n".encode())
+    assert [state.content[start:end].decode() for start, end in wordings(state)] == ["f'no {x}'", "'é'"]
+    assert wordings(FileState(b"raise (")) == ()
 
 
 def test_only_words_that_a_patch_brings_in_are_its_own() -> None:

@@ -158,6 +158,11 @@ class Examination(Repair):
 
 
 def _telling(comparison: Comparison | None) -> frozenset[str]:
-    """Those that were compared and behave differently than the given patch: its other neighbours say nothing."""
+    """Those that were compared and behave differently than the given patch: its other neighbours say nothing.
+
+    Where the patch itself could not be compared, all of them tell: nobody knows how they behave beside it.
+    """
     groups = comparison.groups if comparison is not None else ()
+    if comparison is not None and GIVEN in comparison.unknown:
+        return frozenset((*comparison.behaviours, *comparison.unknown))
     return frozenset(name for members in groups if GIVEN not in members for name in members)

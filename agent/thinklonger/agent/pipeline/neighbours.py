@@ -4,6 +4,7 @@ Only what the patch brings in is edited, to the word: that a test says nothing o
 tells nothing of the patch beside it.
 """
 
+import ast
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -117,6 +118,8 @@ class Neighbours:
             return False
         before = next((own.before for own in self.changes if own.path == change.path), None)
         low, high = edited_span(change.before, change.after)
+        if any(start <= low and high <= end for start, end in wordings(change.before)):
+            return False
         return any(start <= high and low <= end for start, end in new_spans(before, change.before))
 
     def _on_the_base(self, edits: Changes) -> Changes:
@@ -154,6 +157,29 @@ def _new_words(old: bytes, new: bytes) -> Iterator[tuple[int, int]]:
     for kind, _, _, low, high in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if kind in ("insert", "replace"):
             yield starts[low], starts[high]
+
+
+def wordings(state: FileState | None) -> tuple[tuple[int, int], ...]:
+    """Where the texts of errors stand that a file raises, in bytes: their wording is nobody's repair."""
+    content = b"" if state is None else state.content
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()
+    starts = [0]
+    for line in content.split(b"\n"):
+        starts.append(starts[-1] + len(line) + 1)
+    raised = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)]
+    texts = [item for call in raised for item in call.args if isinstance(item, ast.JoinedStr) or _is_text(item)]
+    return tuple(
+        (starts[item.lineno - 1] + item.col_offset, starts[item.end_lineno - 1] + item.end_col_offset)
+        for item in texts
+        if item.end_lineno is not None and item.end_col_offset is not None
+    )
+
+
+def _is_text(item: ast.expr) -> bool:
+    return isinstance(item, ast.Constant) and isinstance(item.value, str)
 
 
 def edited_span(before: FileState | None, after: FileState | None) -> tuple[int, int]:
