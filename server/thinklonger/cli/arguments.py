@@ -181,9 +181,8 @@ def _general(parser: argparse.ArgumentParser, words: Words) -> _Group:
 def _resolve(parser: argparse.ArgumentParser, words: Words) -> None:
     _issue(parser, words)
     search = parser.add_argument_group(words.say("help.group-search"))
-    for flag in ("pin", "exclude"):
-        say = words.say(f"help.{flag}")
-        search.add_argument(f"--{flag}", metavar="FILE[::SYMBOL]", action="append", default=[], help=say)
+    for flag, say in (("--pin", words.say("help.pin")), ("--exclude", words.say("help.exclude"))):
+        search.add_argument(flag, metavar="FILE[::SYMBOL]", action="append", default=[], help=say)
     search.add_argument("--budget", metavar="N|auto", help=words.say("help.budget"))
     _engine(search, words)
     _reproduction(search, words)
