@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from thinklonger.agent.config.values import is_weights_file
 from thinklonger.agent.model import connect
 from thinklonger.agent.pipeline.request import Request
 from thinklonger.agent.protocols import ChatModel
@@ -12,7 +13,7 @@ from thinklonger.agent.protocols import ChatModel
 async def open_model(request: Request) -> AsyncGenerator[ChatModel]:
     """The model that the setting `engine` names, closed in the end; raises ModelError where it can't be had."""
     settings = request.settings
-    if settings.engine.endswith(".gguf"):
+    if is_weights_file(settings.engine):
         from thinklonger.agent.model.embedded import open_gguf  # noqa: PLC0415 (few run a model themselves)
 
         async with open_gguf(settings.engine, context=settings.served.context) as server:
