@@ -1,6 +1,8 @@
 """The client against every dialect: the same reply out of each, several at once, cancelled, with its tokens counted."""
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -321,3 +323,11 @@ async def test_the_dialect_is_seen() -> None:
     ):
         async with serve(SCRIPT, dialect=product) as server, model_at(server.url) as model:
             assert (await model.facts()).dialect is dialect
+
+
+def test_the_http_library_is_loaded_with_the_first_model_only() -> None:
+    """Who names no server pays nothing for one."""
+    names = "thinklonger.cli, thinklonger.agent.pipeline, thinklonger.agent.model"
+    program = f"import sys, {names}; print('httpx' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
