@@ -255,3 +255,12 @@ def test_no_line_upsets_the_watch(text: str) -> None:
     watch = Watch()
     watch.follow(text)
     assert watch.failure(code=1).key.startswith("serving.")
+
+
+def test_adapters_take_their_room() -> None:
+    """What is loaded beside the weights leaves less for the context; the card stays what it is."""
+    alone, beside = plan([card(48)]), plan([card(48)], beside=GB)
+    assert alone.tokens is not None
+    assert beside.tokens is not None
+    assert beside.tokens < alone.tokens
+    assert beside.memory == alone.memory == 48 * GIB
