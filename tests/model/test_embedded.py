@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import httpx
@@ -119,8 +119,11 @@ async def test_it_is_gone_within_a_second_of_its_close(model_file: Path) -> None
     """Leaving the context ends the process, also while it answers."""
     question = ChatRequest((ChatMessage(Role.USER, "Hello?"),))
     async with open_gguf(model_file, context=4096, parallel=1) as server:
-        async with connect(server.url, model="", served=ServedSettings(), key=server.key) as model:
-            await anext(model.reply(question))
+        async with (
+            connect(server.url, model="", served=ServedSettings(), key=server.key) as model,
+            aclosing(model.reply(question)) as running,
+        ):
+            await anext(running)
         closing = time.monotonic()
     assert time.monotonic() - closing < 1
     assert not alive(server.pid)

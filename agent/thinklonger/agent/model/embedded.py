@@ -85,8 +85,9 @@ async def open_gguf(
     finally:
         with suppress(ProcessLookupError):
             process.kill()
-        keeping.cancel()
-        await process.wait()
+        process.stdin.close()
+        # both streams are read to their ends, so that nothing of the process is left open
+        await asyncio.gather(process.wait(), process.stdout.read(), keeping)
 
 
 def choose(
