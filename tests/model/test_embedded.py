@@ -41,10 +41,10 @@ STARVED = """
 import asyncio, resource, sys
 from thinklonger.agent.errors import ModelError
 from thinklonger.agent.model.embedded import open_gguf
-resource.setrlimit(resource.RLIMIT_AS, (700 * 1024**2, 700 * 1024**2))
+resource.setrlimit(resource.RLIMIT_AS, (2 * 1024**3, 2 * 1024**3))
 async def start():
     try:
-        async with open_gguf(sys.argv[1], context=131072, parallel=8):
+        async with open_gguf(sys.argv[1], context=131072, parallel=32):
             print("started")
     except ModelError as error:
         print(error.message.key)
