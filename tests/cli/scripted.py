@@ -138,7 +138,7 @@ RED = TestRun(
 
 def started(request: Request, job: str, run_id: str) -> RunStarted:
     """The first event of a run for this request."""
-    return RunStarted(run_id, job, request.issue, str(request.repository), "builtin", None, "0.1.0")
+    return RunStarted(run_id, job, request.issue, str(request.repository), request.settings.engine, None, "0.1.0")
 
 
 def survey() -> list[Event]:

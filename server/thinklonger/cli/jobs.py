@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from thinklonger.agent.config import Settings
 from thinklonger.agent.config.places import state_directory
 from thinklonger.agent.config.values import is_weights_file
 from thinklonger.agent.errors import InternalError, SandboxError, UsageError
@@ -164,7 +165,7 @@ def _run(job: str, desk: Desk) -> tuple[_Seen, int]:
     request = Request(
         repository=desk.repository,
         issue=issue,
-        settings=desk.settings,
+        settings=_settled(desk.settings),
         reproduction=_given(desk),
         patch=_patch(desk) if job == "verify" else "",
         api_key=desk.surroundings.api_key,
@@ -235,6 +236,13 @@ def _steering(desk: Desk) -> "Steering | None":
         return Place(PurePosixPath(whole.relative_to(desk.repository.resolve())), symbol)
 
     return Steering(pinned=map(place, desk.options.pin), excluded=map(place, desk.options.exclude))
+
+
+def _settled(settings: Settings) -> Settings:
+    """The settings with a GGUF file's whole path: the run may go on from another folder."""
+    if not is_weights_file(settings.engine):
+        return settings
+    return replace(settings, engine=str(Path(settings.engine).expanduser().absolute()))
 
 
 def _check_engine(desk: Desk) -> None:
