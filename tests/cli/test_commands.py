@@ -336,13 +336,6 @@ def test_the_version(terminal: "Terminal") -> None:
     assert said.code == 0
 
 
-def test_localize_says_that_it_asks_no_model(terminal: "Terminal") -> None:
-    """A flag that changes nothing is not taken in silence."""
-    said = terminal.run("localize", *ISSUE, "--engine", "http://127.0.0.1:9", "--json", script="localized")
-    assert said.code == 0
-    assert "cli.localize-without-model" in [entry["key"] for entry in json.loads(said.out)["problems"]]
-
-
 def test_a_gguf_file_is_recorded_by_its_whole_path(terminal: "Terminal", tmp_path: Path) -> None:
     """A run that goes on from another folder finds the same file."""
     (terminal.repository / "m.gguf").write_bytes(b"GGUF")

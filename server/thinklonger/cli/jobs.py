@@ -158,8 +158,6 @@ def _run(job: str, desk: Desk) -> tuple[_Seen, int]:
     _check_engine(desk)
     with_model = desk.settings.engine != BUILTIN
     issue, problems = _issue(desk)
-    if job == "localize" and with_model and desk.options.engine is not None:
-        problems = (*problems, Message("cli.localize-without-model"))
     from thinklonger.agent.pipeline import Request  # noqa: PLC0415 (heavy: after what can be wrong cheaply)
 
     request = Request(
