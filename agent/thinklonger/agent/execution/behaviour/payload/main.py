@@ -35,7 +35,8 @@ Value = Any  # values of the code under test: anything at all
 BASE = -1
 AGAIN = -2  # the base once more: what differs from the first time depends on more than the input
 SEEDS = 40  # recorded calls that are varied
-FIRST = 48  # inputs of the first round, which has the whole time again; a later one that the clock cuts is dropped
+FIRST = 16  # inputs of the first round, which has the whole time again; a later one that the clock cuts is dropped
+GROWING = 3  # a later round has so many times the inputs of all before it, at most
 ROUND = 128
 LARGEST, LONGEST, MOST = 100_000, 3, 12  # constants of the code that are worth trying: size, length, number
 MOST_FURTHER = 4  # numbers that only candidates have
@@ -320,7 +321,7 @@ def compared(work: Work, inputs: list[Input]) -> tuple[Pool, int]:
     at = 0
     slowest = 0.0
     while at < len(inputs):
-        size = FIRST if at == 0 else ROUND
+        size = min(ROUND, max(FIRST, GROWING * at))
         began = time.monotonic()
         if at and slowest * min(size, len(inputs) - at) > deadline - began:
             break
