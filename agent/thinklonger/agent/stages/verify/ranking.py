@@ -38,7 +38,7 @@ then to 40, because right ones failed it on a busy machine.
 
 What a given patch weighs beside the solver's edits of it (as much as the likeliest of these, and a hair more) was
 looked at again on the planted set: an edit that passes the same tests and behaves differently was left for 10 of 12
-wrong patches that pass their tests and for 5 of 19 right ones, so finding one speaks against a patch, and a heavier
+wrong patches that pass their tests and for 8 of 20 right ones, so finding one speaks against a patch, and a heavier
 given patch would be called verified when it is wrong about as soon as when it is right. Doubts of narrow patches and
 of untested orders, and what extends what, were set after the fact on the same set and eight overfit patches; they can
 only take a label away. Histories instead of private state can also give one.
