@@ -34,8 +34,6 @@ ASSUMED_CONTEXT = 8192
 _GREETING = (ChatMessage(Role.USER, "Say hello."),)
 _BEGUN = (*_GREETING, ChatMessage(Role.ASSISTANT, "1"))
 _A_FEW = 16
-_MORE_OF_A_TURN = 2
-"""Tokens that an unfinished turn of one digit adds to a prompt; a finished one brings a new turn's beginning too."""
 
 
 @dataclass(slots=True)
@@ -60,7 +58,7 @@ async def probe(channel: Channel, *, model: str, context: int | None) -> Known:
     several, scores, continues, (tokenizer, measured), limit = await asyncio.gather(
         _gives_several(channel, name, refused),
         _scores(channel, name, refused),
-        _continues(channel, name, refused, greeting.counted),
+        _continues(channel, name, refused),
         _tokenizer(channel, name),
         context_of(channel, name, listed=entry.max_model_len if entry else None),
     )
@@ -202,24 +200,19 @@ async def _gives_several(channel: Channel, model: str, refused: set[str]) -> boo
     return len(sample.choices) > 1
 
 
-async def _continues(channel: Channel, model: str, refused: set[str], before: Counted | None) -> bool:
-    """Whether an unfinished turn is gone on with: the prompt then ends with it, and no new turn is begun.
+async def _continues(channel: Channel, model: str, refused: set[str]) -> bool:
+    """Whether an unfinished turn is gone on with: its prompt is then shorter than with the turn ended, a new one begun.
 
-    The prompt of a greeting is compared with the same prompt and one digit of the model's: who ends the turn and begins
-    a new one counts several tokens more.
+    Templates add what they like to a turn, so the same messages are compared with and without the wish to go on.
     """
-    if before is None or not before.prompt_tokens:
-        return False
-    body = small(_BEGUN, model, limit=1)
+    ended = small(_BEGUN, model, limit=1)
+    going_on = {**ended, "continue_final_message": True, "add_generation_prompt": False}
     try:
-        sample = await persist(
-            channel, {**body, "continue_final_message": True, "add_generation_prompt": False}, refused
-        )
+        samples = await asyncio.gather(persist(channel, ended, refused), persist(channel, going_on, refused))
     except Failure as failure:
         return _told(failure)
-    if sample.counted is None or not sample.counted.prompt_tokens:
-        return False
-    return sample.counted.prompt_tokens - before.prompt_tokens <= _MORE_OF_A_TURN
+    tokens = [sample.counted.prompt_tokens if sample.counted else 0 for sample in samples]
+    return 0 < tokens[1] < tokens[0]
 
 
 def _told(failure: Failure) -> bool:

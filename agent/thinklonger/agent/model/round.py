@@ -28,6 +28,9 @@ _LEAST_ROOM = 64
 """Tokens that must be left for a reply; with less, the prompt is too long."""
 
 _MARGIN = 16
+_NEARLY = 0.9
+"""Of a budget that the server keeps itself: so much thinking was closed by it, shares of a count being estimates."""
+
 _SECOND_THOUGHTS = 1024
 """Tokens that a model which was asked to answer may still think."""
 
@@ -371,7 +374,7 @@ class Round:
         finish = draft.finish or Finish.STOP
         reply = draft.reply(finish)
         own = "thinking_token_budget" in lane.body and reply.usage.counted  # the server may have closed it itself
-        if own and draft.closing is None and reply.usage.thinking >= self._plan.thinking:
+        if own and draft.closing is None and reply.usage.thinking >= max(_NEARLY * self._plan.thinking - 4, 1):
             draft.closing = Closing.BUDGET
             reply = draft.reply(finish)
         if reply.answer:
