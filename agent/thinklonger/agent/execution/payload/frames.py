@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, List, Tuple
 
 if TYPE_CHECKING:
-    from types import FrameType, TracebackType
+    from types import CodeType, FrameType, TracebackType
 
     Frames = List[Tuple[str, int, str]]
 
@@ -54,7 +54,7 @@ class Places:
             code = traceback.tb_frame.f_code
             path = self.relative(code.co_filename)
             if path is not None:
-                found.append((path, traceback.tb_lineno, code.co_name))
+                found.append((path, line_of(traceback.tb_lineno, code), code.co_name))
             traceback = traceback.tb_next
         return shorten(found)
 
@@ -64,7 +64,7 @@ class Places:
         while frame is not None:
             path = self.relative(frame.f_code.co_filename)
             if path is not None:
-                found.append((path, frame.f_lineno, frame.f_code.co_name))
+                found.append((path, line_of(frame.f_lineno, frame.f_code), frame.f_code.co_name))
             frame = frame.f_back
         found.reverse()
         return shorten(found)
@@ -79,6 +79,11 @@ class Places:
             frames += self.of_traceback(cause.__traceback__)
             cause = cause_of(cause)
         return {"exception": type_name(type(error)), "text": text_of(error), "frames": shorten(frames)}
+
+
+def line_of(line: int | None, code: CodeType) -> int:
+    """A frame's line; between two statements of a loop, say, it has none: then the function's first."""
+    return code.co_firstlineno if line is None else line
 
 
 def shorten(frames: Frames) -> Frames:
