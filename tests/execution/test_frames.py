@@ -1,7 +1,9 @@
 """What the payload says of stacks."""
 
+from collections.abc import Callable
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType
+from typing import cast
 
 from thinklonger.agent.execution.payload.frames import Places, line_of
 
@@ -20,7 +22,6 @@ def test_frames_of_the_repository_have_lines(tmp_path: Path) -> None:
     names: dict[str, object] = {}
     code: CodeType = compile(path.read_text(), str(path), "exec")
     exec(code, names)  # noqa: S102 (the test's own text)
-    outer = names["outer"]
-    assert callable(outer)
+    outer = cast("Callable[[], FrameType]", names["outer"])
     found = Places(str(tmp_path)).of_stack(outer())
     assert [(name, line) for _, line, name in found][-1:] == [("inner", 3)]
