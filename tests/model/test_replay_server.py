@@ -543,4 +543,8 @@ def test_the_program_serves_until_it_is_interrupted(tmp_path: Path) -> None:
             assert message["reasoning_content"] == THINK
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+            try:
+                process.wait(10)
+            finally:
+                process.kill()
+        assert process.returncode == 0

@@ -30,7 +30,7 @@ def run(written: Written, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a written test with unittest, as any runner would."""
     (folder / "pager.py").write_text(PAGER)
     (folder / written.path.name).write_text(written.text)
-    words = [sys.executable, "-m", "unittest", "-q", written.path.stem]
+    words = [sys.executable, "-B", "-m", "unittest", "-q", written.path.stem]  # a text may change within a second
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
 
 
