@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from thinklonger.agent import messages
@@ -65,6 +65,7 @@ def test_paths_come_without_what_models_put_around_them() -> None:
 
 
 @given(st.text(st.sampled_from('ab/.`"\n\\\\ é_'), min_size=1, max_size=20))
+@example("é. \\")
 def test_a_path_comes_back_as_it_was_shown(text: str) -> None:
     """However odd a file's name is, a model that copies it names the file."""
     path = PurePosixPath(f"x/{text.strip('/')}.py")

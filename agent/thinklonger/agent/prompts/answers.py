@@ -16,7 +16,7 @@ OPEN, CLOSE = "<answer>", "</answer>"
 
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _ANSWER_ON_LINES = re.compile(r"^[ \t]*<answer>(.*?)</answer>[ \t]*$", re.DOTALL | re.MULTILINE)
-_BULLET = re.compile(r"(?:[-*+•]|\d{1,3}[.)])[ \t]+")
+_BULLET = re.compile(r"^(?:[-*+•]|\d{1,3}[.)])[ \t]+")
 _CALL = re.compile(r"[A-Za-z_]\w*[ \t]*\(.*\)[ \t]*")
 _KEYWORD = re.compile(r"(?:async[ \t]+def|def|class|function|method)[ \t]+(?=\w)")
 _PARAMETERS = re.compile(r"(?<=\w)[ \t]*\(.*$")
